@@ -1,0 +1,3 @@
+"""The version of the atlas, in a module without imports so that a build can read it."""
+
+__version__ = "0.1.0"
