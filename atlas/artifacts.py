@@ -1,0 +1,434 @@
+"""Artifacts: a stage reads finished ones and writes one directory, whose manifest comes last."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Self
+
+import filelock
+import numpy as np
+import psutil
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import safetensors
+import safetensors.numpy
+
+from atlas.errors import ArtifactError, CapacityError, InputError
+from atlas.schema import TABLES
+
+logger = logging.getLogger("atlas")
+
+MANIFEST = "manifest.json"
+TOOLS = ("feature-atlas", "numpy", "scipy", "numba", "igraph", "leidenalg", "pyarrow", "torch", "sae-lens",
+         "transformer-lens", "transformers", "neo4j")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a stage is asked for: same specification and same inputs mean the same artifact.
+
+    Parameters
+    ----------
+    name
+        Directory of the artifact, such as `20-counts`.
+    format_version
+        Version of what is written; raised when a file's form or meaning changes.
+    parameters
+        Everything that decides the result, as JSON values.
+    inputs
+        Names of the artifacts that are read.
+    """
+
+    name: str
+    format_version: int
+    parameters: Mapping[str, Any]
+    inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished artifact: its directory and what its manifest says.
+
+    `parameters` decided it, `results` are its figures, `made` holds times, memory and tool versions
+    (the only part in which two identical artifacts may differ).
+    """
+
+    path: Path
+    digest: str
+    parameters: dict[str, Any]
+    inputs: dict[str, str]
+    files: dict[str, dict[str, Any]]
+    results: dict[str, Any]
+    made: dict[str, Any] = field(compare=False)
+
+    @property
+    def name(self) -> str:
+        """Name of the stage."""
+        return self.path.name
+
+    def table(self, name: str) -> pa.Table:
+        """Return a table of the artifact, with the columns of its schema."""
+        return pq.read_table(self.path / f"{name}.parquet", schema=TABLES[name].arrow())
+
+    def arrays(self, file: str) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the arrays of a safetensors file, mapped into memory where the library maps."""
+        return read_arrays(self.path / file)
+
+
+class Run:
+    """A run directory, held by this process while the context is open.
+
+    Raises
+    ------
+    InputError
+        Another process holds it (which one is named), or it cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self._lock: filelock.FileLock | None = None
+        self._verified: dict[str, Artifact] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"run directory {self.path} cannot be made: {error.strerror}", "name a folder you may write with --run"
+            ) from error
+        lock = filelock.FileLock(self.path / ".lock")
+        holder = self.path / ".holder.json"
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            raise InputError(
+                f"run directory {self.path} is held by {_describe_holder(holder)}",
+                "wait for it, stop it, or name another folder with --run",
+            ) from error
+        self._lock = lock
+        write_json(holder, {"pid": os.getpid(), "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])})
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        (self.path / ".holder.json").unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def artifact(self, name: str) -> Artifact:
+        """Return a finished artifact, its sums verified once per run.
+
+        Raises
+        ------
+        ArtifactError
+            It is missing, unfinished, damaged (the file is named) or of a newer format.
+        """
+        if name not in self._verified:
+            found = load_manifest(self.path / name)
+            if found is None:
+                raise ArtifactError(
+                    f"{self.path / name}: not there or not finished", f"run `atlas ingest {name[3:]}` first"
+                )
+            damaged = damaged_files(found)
+            if damaged:
+                raise ArtifactError(
+                    f"{found.path}: {damaged[0]}", f"run `atlas ingest {name[3:]}` again: it rebuilds what is damaged"
+                )
+            self._verified[name] = found
+        return self._verified[name]
+
+    def finished(self, spec: Spec) -> Artifact | None:
+        """Return the artifact when it is done: same specification, same inputs, sums right."""
+        found = load_manifest(self.path / spec.name, newest_version=spec.format_version)
+        if found is None:
+            return None
+        wanted = {name: self.artifact(name).digest for name in spec.inputs}
+        version = json.loads((found.path / MANIFEST).read_text("utf8"))["format_version"]
+        if (found.parameters, found.inputs, version) != (_as_json(spec.parameters), wanted, spec.format_version):
+            changes = difference(found.parameters, spec.parameters) or ["its inputs changed"]
+            logger.info("%s: redone, since %s", spec.name, "; ".join(changes))
+            return None
+        damaged = damaged_files(found)
+        if damaged:
+            logger.warning("%s: %s; rebuilding", spec.name, damaged[0])
+            return None
+        self._verified[spec.name] = found
+        return found
+
+    def produce(self, spec: Spec, compute: Callable[[Path], Mapping[str, Any]], *, resume: bool = False) -> Artifact:
+        """Return the artifact of a specification, computed only when it is not done already.
+
+        Parameters
+        ----------
+        compute
+            Called with the directory to write; returns the results for the manifest.
+        resume
+            Whether `compute` goes on with what an unfinished directory holds; else it starts empty.
+
+        Raises
+        ------
+        CapacityError
+            The disk is full; what was finished is kept.
+        """
+        done = self.finished(spec)
+        if done is not None:
+            logger.info("%s: done already", spec.name)
+            return done
+        inputs = {name: self.artifact(name).digest for name in spec.inputs}
+        directory = self.path / spec.name
+        try:
+            (directory / MANIFEST).unlink(missing_ok=True)
+            if not resume:
+                shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir(parents=True, exist_ok=True)
+            with _measured() as made:
+                results = compute(directory)
+            _write_manifest(directory, spec, inputs, results, made)
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise no_room(directory) from error
+            raise
+        self._verified.pop(spec.name, None)
+        artifact = self.artifact(spec.name)
+        logger.info("%s: %.1f s, %.0f MB at most", spec.name, made["wall_seconds"], made["peak_memory_mb"])
+        return artifact
+
+
+def no_room(path: Path) -> CapacityError:
+    """Return the error for a disk that filled up while `path` was written."""
+    return CapacityError(
+        f"no room left on the disk of {path}; what was finished is kept",
+        "free some room, or move the run directory to a larger disk, and give the same command again",
+    )
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return one phrase for each setting that differs: `context 128 -> 64`."""
+    before, after = _as_json(old), _as_json(new)
+    return [
+        f"{key} {before.get(key, 'unset')!r} -> {after.get(key, 'unset')!r}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+
+
+def load_manifest(directory: Path, *, newest_version: int | None = None) -> Artifact | None:
+    """Return what a finished directory's manifest says, or None where there is none.
+
+    Raises
+    ------
+    ArtifactError
+        The manifest cannot be read, or is of a newer version than this program writes.
+    """
+    path = directory / MANIFEST
+    if not path.exists():
+        return None
+    try:
+        raw = json.loads(path.read_text("utf8"))
+        kind, version = raw["kind"], raw["format_version"]
+        artifact = Artifact(directory, "", raw["parameters"], raw["inputs"], raw["files"], raw["results"], raw["made"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{path}: not a manifest ({error})", f"remove {directory} and run the stage again") from error
+    if newest_version is not None and version > newest_version:
+        raise ArtifactError(
+            f"{path}: format {version}, this program knows {newest_version}", "use a newer feature-atlas"
+        )
+    identity = {key: raw[key] for key in ("format_version", "parameters", "inputs", "files", "results")}
+    digest = hashlib.sha256(_canonical({"kind": kind, **identity})).hexdigest()
+    return Artifact(**{**artifact.__dict__, "digest": digest})
+
+
+def damaged_files(artifact: Artifact) -> list[str]:
+    """Return a phrase for each file of the artifact that is missing or whose sum is wrong."""
+    found = []
+    for name, expected in artifact.files.items():
+        path = artifact.path / name
+        if not path.exists():
+            found.append(f"{name} is missing")
+        elif path.stat().st_size != expected["bytes"]:
+            found.append(f"{name} has {path.stat().st_size} bytes, expected {expected['bytes']}")
+        elif sha256(path) != expected["sha256"]:
+            found.append(f"{name} does not match its checksum")
+    return found
+
+
+def sha256(path: Path) -> str:
+    """Return the hex sha256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON by replacing the file whole: a reader sees the old or the new, never a half."""
+    _replace(path, lambda temporary: temporary.write_bytes(_canonical(value, indent=1) + b"\n"))
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    """Write arrays to a safetensors file by replacing it whole."""
+    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    _replace(path, lambda temporary: safetensors.numpy.save_file(whole, temporary))
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the arrays of a safetensors file.
+
+    Raises
+    ------
+    ArtifactError
+        The file is missing, truncated or none of safetensors.
+    """
+    try:
+        with safetensors.safe_open(path, framework="numpy") as stream:
+            return {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 - no mapping
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ArtifactError(f"{path}: cannot be read ({error})", "run the stage that writes it again") from error
+
+
+def write_table(directory: Path, name: str, columns: Mapping[str, Any]) -> None:
+    """Write a table after checking it against its schema.
+
+    Raises
+    ------
+    ArtifactError
+        A required value is missing, a number is not finite, or it lies outside its interval: the
+        place, what was found and what was expected are named. Nothing is written then.
+    """
+    table = TABLES[name]
+    schema = table.arrow()
+    arrow = pa.table({column.name: pa.array(columns[column.name], column_type) for column, column_type in
+                      zip(table.columns, schema.types, strict=True)})
+    for column in table.columns:
+        _check_column(directory.name, name, column, arrow.column(column.name))
+    arrow = arrow.cast(schema)
+    _replace(directory / f"{name}.parquet", lambda temporary: pq.write_table(arrow, temporary, compression="zstd"))
+
+
+def _check_column(stage: str, table: str, column: Any, values: pa.ChunkedArray) -> None:
+    """Refuse missing required values, numbers that are not finite, and numbers out of range (fault 51)."""
+    place = f"{stage}/{table}: {column.name}"
+    if column.required and values.null_count:
+        row = int(np.flatnonzero(np.asarray(pc.is_null(values)))[0])
+        raise ArtifactError(f"{place} is missing at row {row}", "this is a fault of the program: please report it")
+    if column.type not in ("integer", "float"):
+        return
+    numbers = values.drop_null().to_numpy().astype(np.float64)
+    low = -np.inf if column.low is None else column.low - 1e-9
+    high = np.inf if column.high is None else column.high + 1e-9
+    bad = np.flatnonzero(~(np.isfinite(numbers) & (numbers >= low) & (numbers <= high)))
+    if bad.size:
+        raise ArtifactError(
+            f"{place} {numbers[bad[0]]:g} at row {bad[0]}, expected [{low:g}, {high:g}]",
+            "this is a fault of the program: please report it",
+        )
+
+
+def _write_manifest(
+    directory: Path, spec: Spec, inputs: Mapping[str, str], results: Mapping[str, Any], made: Mapping[str, Any]
+) -> None:
+    files = {
+        str(path.relative_to(directory)): {"bytes": path.stat().st_size, "sha256": sha256(path)}
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+    manifest = {
+        "kind": spec.name,
+        "format_version": spec.format_version,
+        "parameters": spec.parameters,
+        "inputs": inputs,
+        "files": files,
+        "results": results,
+        "made": made,
+    }
+    write_json(directory / MANIFEST, manifest)
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        write(temporary)
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.errno in _NO_ROOM:
+            raise no_room(path) from error
+        raise
+    except safetensors.SafetensorError as error:
+        temporary.unlink(missing_ok=True)
+        if "No space left" in str(error) or "too large" in str(error):  # its errors carry no errno
+            raise no_room(path) from error
+        raise
+
+
+def _canonical(value: Any, *, indent: int | None = None) -> bytes:
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
+    return text.encode("utf8")
+
+
+def _as_json(value: Mapping[str, Any]) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(_canonical(dict(value)))
+    return loaded
+
+
+def _describe_holder(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text("utf8"))
+        return f"process {holder['pid']} ({holder['command']})"
+    except (OSError, ValueError, KeyError):
+        return "another process"
+
+
+@contextlib.contextmanager
+def _measured() -> Iterator[dict[str, Any]]:
+    """Yield a dict that holds wall time, peak memory and tool versions once the block ends."""
+    made: dict[str, Any] = {}
+    reset = _reset_peak()
+    started = time.time()
+    yield made
+    made["started"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started))
+    made["wall_seconds"] = round(time.time() - started, 3)
+    made["peak_memory_mb"] = round(_peak_memory() / 2**20, 1)
+    made["peak_memory_of"] = "stage" if reset else "process"
+    made["tools"] = {"python": sys.version.split()[0], **_tool_versions()}
+
+
+def _reset_peak() -> bool:
+    """Start the kernel's high-water mark of this process anew; False where it cannot be."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:  # no Linux, or not allowed: the mark is then the whole process's
+        return False
+    return True
+
+
+def _peak_memory() -> int:
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return int(psutil.Process().memory_info().rss)
+
+
+def _tool_versions() -> dict[str, str]:
+    found = {}
+    for tool in TOOLS:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[tool] = metadata.version(tool)
+    return found

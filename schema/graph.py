@@ -1,0 +1,160 @@
+"""The graph's nodes and relationships: labels, types, properties, keys, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from atlas.schema import fields
+from atlas.schema.fields import ATLAS, NAME, UID, Field
+
+SCHEMA_VERSION = 1
+"""Version of the graph's schema, kept on every `:Atlas`; a database of another version is refused."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A kind of node.
+
+    Parameters
+    ----------
+    label
+        Its label.
+    meaning
+        What one node is.
+    properties
+        Its properties; `uid` is its key.
+    classes
+        Further labels that a class or role gives it, and what each says: Browser styles by label alone.
+    indexes
+        Properties, or tuples of properties, that queries look it up by.
+    fulltext
+        Properties that are searched as text.
+    """
+
+    label: str
+    meaning: str
+    properties: tuple[Field, ...]
+    classes: dict[str, str]
+    indexes: tuple[tuple[str, ...], ...] = ()
+    fulltext: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Relationship:
+    """A kind of relationship, from nodes of one of the labels `start` to nodes of `end`.
+
+    Parameters
+    ----------
+    keyed
+        Whether it carries a `uid` of its own, unique per type.
+    """
+
+    type: str
+    start: tuple[str, ...]
+    end: str
+    meaning: str
+    properties: tuple[Field, ...] = ()
+    keyed: bool = False
+
+
+NODES: dict[str, Node] = {
+    node.label: node
+    for node in (
+        Node(
+            "Atlas",
+            "what one SAE's features do together on one corpus, and how it was made",
+            (UID, *fields.ATLAS_FIELDS),
+            {},
+        ),
+        Node(
+            "Feature",
+            "one feature of the SAE",
+            (
+                UID,
+                ATLAS,
+                *fields.FEATURE_FIELDS,
+                *(Field(f.name, f.type, f.meaning, f.unit, f.low, f.high, required=False)
+                  for f in fields.EGO_FIELDS if f.name != "index" and f.name not in ("ego_size", "leaf_density")),
+                *(Field(f.name, f.type, f.meaning, f.unit, f.low, f.high, required=False, set_by="classify")
+                  for f in fields.named(fields.EGO_FIELDS, "ego_size", "leaf_density")),
+                *fields.EGO_CLASS_FIELDS,
+            ),
+            {
+                "Dead": "fires too rarely to be tested",
+                "Dense": "fires on more than a tenth of the tokens",
+                "Hub": "hub of a hub-spoke or star-like community",
+                "EgoHubSpoke": "its leaves are exclusive under it",
+                "EgoJoint": "its leaves fire together under it",
+                "EgoMixed": "neither, or too little to tell",
+            },
+            indexes=(("atlas", "index"), ("atlas", "ego_shape")),
+            fulltext=("name", "top_tokens"),
+        ),
+        Node(
+            "Edge",
+            "an edge of the backbone as a node, so that it can carry evidence",
+            (UID, ATLAS, NAME, *fields.EDGE_FIELDS),
+            {},
+            indexes=(("atlas", "phi"),),
+        ),
+        Node(
+            "Cluster",
+            "a community of features on one level",
+            (
+                UID,
+                ATLAS,
+                *(f for f in fields.CLUSTER_FIELDS if f.name != "parent"),
+                *fields.CLUSTER_EVIDENCE_FIELDS,
+                *fields.SHAPE_FIELDS,
+            ),
+            {
+                "Pair": "two members",
+                "Triangle": "three members, all connected",
+                "FullyConnected": "density .8 or more",
+                "HubSpoke": "a star whose leaves are exclusive given the hub",
+                "StarLike": "a star by topology alone, which chance makes as often",
+                "Undetermined": "none of these",
+            },
+            indexes=(("atlas", "level"), ("atlas", "shape")),
+            fulltext=("name", "top_tokens"),
+        ),
+    )
+}
+
+CO_OCCURS_PROPERTIES = fields.named(
+    fields.EDGE_FIELDS, "joint_count", "phi", "lift_d", "lift_t", "basis", "p_a_given_b", "p_b_given_a"
+)
+
+RELATIONSHIPS: dict[str, Relationship] = {
+    relationship.type: relationship
+    for relationship in (
+        Relationship(
+            "CO_OCCURS",
+            ("Feature",),
+            "Feature",
+            "fire on the same token more than their documents explain; stored once, from the lower to the higher index",
+            (UID, ATLAS, *CO_OCCURS_PROPERTIES),
+            keyed=True,
+        ),
+        Relationship("ENDPOINT_OF", ("Feature",), "Edge", "is one of the edge's two features"),
+        Relationship("WITHIN", ("Edge",), "Cluster", "both features of the edge are members"),
+        Relationship(
+            "IN_CLUSTER",
+            ("Feature",),
+            "Cluster",
+            "is a member",
+            (
+                Field("role", "string", "`hub` or `leaf` where the community is a star, else `member`", required=False,
+                      set_by="classify"),
+            ),
+        ),
+        Relationship(
+            "PART_OF",
+            ("Cluster",),
+            "Cluster",
+            "lies inside the community of the next coarser level",
+            (Field("share", "float", "share of the coarser community's members that it holds", low=0, high=1),),
+        ),
+        Relationship("OF_ATLAS", ("Feature", "Cluster"), "Atlas", "belongs to the atlas"),
+    )
+}
