@@ -1,0 +1,93 @@
+"""For maintainers, `python -m atlas.ingest.server.relock`: writes the lock from what Maven itself resolves."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from atlas.errors import BackendError, ServiceError
+from atlas.ingest.server.lockfile import LOCK_FILE, Jar, format_lock, sha256_of
+from atlas.ingest.server.version import BROWSER_VERSION, NEO4J_VERSION
+
+POM = f"""\
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>atlas</groupId>
+  <artifactId>relock</artifactId>
+  <version>1</version>
+  <packaging>pom</packaging>
+  <dependencies>
+    <dependency>
+      <groupId>org.neo4j.assembly</groupId>
+      <artifactId>neo4j-community-standalone</artifactId>
+      <version>{NEO4J_VERSION}</version>
+      <type>pom</type>
+    </dependency>
+    <dependency>
+      <groupId>org.neo4j.client</groupId>
+      <artifactId>neo4j-browser</artifactId>
+      <version>{BROWSER_VERSION}</version>
+    </dependency>
+  </dependencies>
+</project>
+"""
+
+
+def resolved() -> list[Jar]:
+    """Return the jars that Maven puts on the server's runtime class path, with their sums.
+
+    Maven and not jgo resolves here: jgo's own resolution differs from it in about ten versions.
+
+    Raises
+    ------
+    BackendError
+        Maven is not installed.
+    ServiceError
+        Maven could not resolve the server.
+    """
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise BackendError("mvn is not on PATH", "install Maven 3.8 or later to write the lock anew")
+    with tempfile.TemporaryDirectory() as folder:
+        pom, listing = Path(folder, "pom.xml"), Path(folder, "list.txt")
+        pom.write_text(POM, "utf-8")
+        command = [
+            maven, "-B", "-q", "-f", str(pom), "dependency:list", "-DincludeScope=runtime",
+            f"-DoutputFile={listing}", "-DoutputAbsoluteArtifactFilename=true",
+        ]  # fmt: skip
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise ServiceError(
+                f"mvn ended with {done.returncode}: {done.stdout[-500:]}",
+                "run it again, or check pom and network",
+            )
+        return [jar for line in listing.read_text("utf-8").splitlines() if (jar := _parse(line)) is not None]
+
+
+def _parse(line: str) -> Jar | None:
+    """Return the jar of a line `group:artifact:packaging[:classifier]:version:scope:file`, else None."""
+    head, _, file = line.strip().partition(":/")
+    fields = head.split(":")
+    if not file or len(fields) not in (5, 6):
+        return None
+    group, artifact, packaging, *classifier, version, _scope = fields
+    if packaging == "pom":
+        return None
+    path = Path("/" + file.split(" -- ")[0])  # Maven may add the Java module's name behind
+    coordinates = ":".join([group, artifact, version, *classifier, packaging])
+    return Jar(coordinates, sha256_of(path), path.stat().st_size)
+
+
+def main() -> None:
+    """Write the lock beside this module and say what it holds."""
+    jars = resolved()
+    LOCK_FILE.write_text(format_lock(jars), "utf-8")
+    total = sum(jar.size for jar in jars)
+    sys.stderr.write(f"{LOCK_FILE.name}: {len(jars)} jars, {total / 1e6:.0f} MB\n")
+
+
+if __name__ == "__main__":
+    main()
