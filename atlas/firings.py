@@ -185,6 +185,9 @@ class Firings:
         Of every kept token, in corpus order.
     d_sae, n_tokens : int
         Features and kept tokens.
+    indptr : int64, shape (d_sae + 1,); rows : uint32, shape (nnz,)
+        The index by feature: feature i fires on `rows[indptr[i]:indptr[i + 1]]`, ascending places
+        in `token_id`.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -194,16 +197,16 @@ class Firings:
         self.document = tokens["document"]
         self.position = tokens["position"]
         index = map_arrays(directory / BY_FEATURE)
-        self._indptr = np.asarray(index["indptr"])
-        self._tokens = index["tokens"]
+        self.indptr = np.asarray(index["indptr"])
+        self.rows = index["tokens"]
         self._activations = index["activations"]
-        self.d_sae = len(self._indptr) - 1
+        self.d_sae = len(self.indptr) - 1
         self.n_tokens = len(self.token_id)
 
     @property
     def firing_count(self) -> npt.NDArray[np.int64]:
         """Tokens on which each feature fires: int64, shape (d_sae,)."""
-        return np.diff(self._indptr)
+        return np.diff(self.indptr)
 
     def shards(self) -> Iterator[Shard]:
         """Yield the shards in corpus order."""
@@ -212,11 +215,11 @@ class Firings:
 
     def tokens_of(self, feature: int) -> npt.NDArray[np.uint32]:
         """Return the rows (places in `token_id`) on which a feature fires: uint32, ascending."""
-        return np.asarray(self._tokens[self._indptr[feature] : self._indptr[feature + 1]])
+        return np.asarray(self.rows[self.indptr[feature] : self.indptr[feature + 1]])
 
     def activations_of(self, feature: int) -> npt.NDArray[np.float32]:
         """Return the feature's activations, in the order of `tokens_of`."""
-        return np.asarray(self._activations[self._indptr[feature] : self._indptr[feature + 1]])
+        return np.asarray(self._activations[self.indptr[feature] : self.indptr[feature + 1]])
 
     def joint_tokens(self, a: int, b: int) -> npt.NDArray[np.uint32]:
         """Return the rows on which both features fire: uint32, ascending.

@@ -1,0 +1,112 @@
+"""The built-in null: a copy of the firings permuted within strata, to be run through the same code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from atlas.firings import Firings, Shard, build_index, write_shard
+
+
+@numba.njit(cache=True, nogil=True)
+def _permute(indptr, ids, labels, d_sae, rng):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Place each feature's firings of a stratum on tokens of it drawn without replacement."""
+    n = len(labels)
+    out_t = np.empty(len(ids), np.int64)
+    out_f = np.empty(len(ids), np.int32)
+    at = 0
+    counts = np.zeros(d_sae, np.int64)
+    place = np.empty(n, np.int64)
+    start = 0
+    while start < n:
+        end = start
+        while end < n and labels[end] == labels[start]:
+            place[end - start] = end
+            end += 1
+        size = end - start
+        firing = np.unique(ids[indptr[start] : indptr[end]])
+        for k in range(indptr[start], indptr[end]):
+            counts[ids[k]] += 1
+        for f in firing:
+            for k in range(counts[f]):  # the first counts[f] places of a partial Fisher-Yates shuffle
+                swap = k + int(rng.random() * (size - k))
+                place[k], place[swap] = place[swap], place[k]
+                out_t[at], out_f[at] = place[k], f
+                at += 1
+            counts[f] = 0
+        start = end
+    return out_t, out_f
+
+
+def whole_strata(firings: Firings, labels: npt.NDArray[np.integer]) -> Iterator[tuple[Shard, npt.NDArray[np.integer]]]:
+    """Yield the shards regrouped so that none ends inside a stratum, with each token's stratum."""
+    held: Shard | None = None
+    first = 0
+    for shard in firings.shards():
+        if held is not None:
+            shard = _join(held, shard)
+        span = labels[first : first + shard.n_tokens]
+        end = shard.n_tokens
+        if first + end < firings.n_tokens and labels[first + end] == span[-1]:
+            end = int(np.searchsorted(span, span[-1]))
+        held = _part(shard, end, shard.n_tokens) if end < shard.n_tokens else None
+        if end:
+            yield _part(shard, 0, end), span[:end]
+        first += end
+
+
+def _part(shard: Shard, low: int, high: int) -> Shard:
+    lo, hi = shard.indptr[low], shard.indptr[high]
+    return Shard(
+        shard.token_id[low:high],
+        shard.document[low:high],
+        shard.position[low:high],
+        shard.indptr[low : high + 1] - lo,
+        shard.ids[lo:hi],
+        shard.activations[lo:hi],
+    )
+
+
+def _join(one: Shard, two: Shard) -> Shard:
+    return Shard(
+        np.concatenate([one.token_id, two.token_id]),
+        np.concatenate([one.document, two.document]),
+        np.concatenate([one.position, two.position]),
+        np.concatenate([one.indptr, two.indptr[1:] + one.indptr[-1]]),
+        np.concatenate([one.ids, two.ids]),
+        np.concatenate([one.activations, two.activations]),
+    )
+
+
+def permute_within_strata(
+    firings: Firings, labels: npt.NDArray[np.integer], directory: Path, *, seed: int
+) -> Firings:
+    """Write and return a copy in which each feature's firings are permuted within each stratum.
+
+    Every n_id is kept, every dependence between features and every run is destroyed: whatever is
+    claimed of this copy is false. Activations are set to 1. Memory holds one shard.
+
+    Parameters
+    ----------
+    labels
+        Stratum of each token, equal ones standing together, shape (N,).
+    directory
+        Empty directory for the copy.
+    seed
+        Seed of numpy's PCG64; same seed, same copy.
+    """
+    rng = np.random.default_rng(seed)
+    number = 0
+    for number, (shard, strata) in enumerate(whole_strata(firings, labels), start=1):
+        tokens, features = _permute(shard.indptr, shard.ids, strata, firings.d_sae, rng)
+        order = np.lexsort((features, tokens))
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(tokens, minlength=shard.n_tokens))])
+        ones = np.ones(len(features), np.float32)
+        copy = Shard(shard.token_id, shard.document, shard.position, indptr.astype(np.int64), features[order], ones)
+        write_shard(directory, number - 1, copy, d_sae=firings.d_sae)
+    build_index(directory, n_shards=number, d_sae=firings.d_sae)
+    return Firings(directory)

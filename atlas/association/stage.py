@@ -1,0 +1,186 @@
+"""The stage `30-edges`: counts in, tested edges with every measure out, and the backbone marked."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+
+from atlas.artifacts import Artifact, Run, Spec, read_arrays, write_table
+from atlas.association.backbone import TARGET_DEGREE, choose_phi_cut
+from atlas.association.basis import within_items
+from atlas.association.control import permute_within_strata
+from atlas.association.measures import measures
+from atlas.association.testing import Gates, Tested, alive_features, test_pairs
+from atlas.counting import COUNTS, PairCounts, stratified_counts
+from atlas.counting.stage import PAIRS, STRATA, count_pairs
+from atlas.errors import InputError
+from atlas.firings import Firings
+from atlas.mapped import map_arrays
+
+logger = logging.getLogger("atlas")
+
+EDGES = "30-edges"
+CONTROLS = ("permute", "none")
+
+
+def associate(
+    run: Run,
+    *,
+    gates: Gates | None = None,
+    phi_cut: float | None = None,
+    target_degree: float = TARGET_DEGREE,
+    control: str = "permute",
+    seed: int = 0,
+    memory: int = 4 * 2**30,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Artifact:
+    """Return the artifact of edges: every significant pair, the backbone marked by `kept_by`.
+
+    Parameters
+    ----------
+    phi_cut
+        Smallest phi on the backbone; by default the rule of `choose_phi_cut` with `target_degree`.
+    control
+        `permute` repeats the test on a copy permuted within documents; `none` leaves it out.
+    seed
+        Seed of that copy.
+    memory
+        Bytes for counting; does not change the result.
+    advance
+        Called with the number of features tested.
+
+    Raises
+    ------
+    InputError
+        No pair passes: a number of tokens that might do is suggested (fault 48).
+    """
+    if control not in CONTROLS:
+        raise InputError(f"control {control!r} is unknown", f"choose one of {', '.join(CONTROLS)}")
+    gates = gates or Gates()
+    parameters = {**asdict(gates), "phi_cut": phi_cut, "target_degree": target_degree, "control": control, "seed": seed}
+    spec = Spec(EDGES, 1, parameters, ("10-activations", COUNTS))
+
+    def compute(directory: Path) -> dict[str, Any]:
+        activations = run.artifact("10-activations")
+        firings = Firings(activations.path)
+        counts = PairCounts(**read_arrays(run.artifact(COUNTS).path / PAIRS))
+        labels, within = read_strata(run.artifact(COUNTS), firings.d_sae)
+        tested = test_pairs(firings, counts, labels, within, gates=gates, advance=advance)
+        real = tested.where(tested.q <= gates.q)
+        n_alive = len(alive_features(counts.firing_count, n_tokens=firings.n_tokens, gates=gates))
+        if len(real.a) == 0:
+            raise _too_few(firings.n_tokens, n_alive)
+        columns = _columns(real, counts, firings, activations.path, gates)
+        rule = "given" if phi_cut is not None else f"mean degree of alive features at most {target_degree:g}"
+        cut = choose_phi_cut(columns["phi"], n_features=n_alive, target_degree=target_degree) \
+            if phi_cut is None else phi_cut
+        kept = columns["phi"] >= cut
+        columns["kept_by"] = np.where(kept, "phi", None)
+        write_table(directory, "edges", columns)
+        results = {
+            "n_alive": n_alive,
+            "n_pairs_seen": tested.n_seen,
+            "n_pairs_tested": tested.n_tested,
+            "n_significant": len(real.a),
+            "n_edges": int(kept.sum()),
+            "phi_cut": float(cut),
+            "phi_cut_rule": rule,
+            "p_cut": float(real.p.max()),
+            "basis": {name: int(n) for name, n in zip(*np.unique(columns["basis"][kept], return_counts=True),
+                                                       strict=True)},
+        }
+        return results | _control(control, directory, firings, labels, gates, results, seed, memory, advance)
+
+    return run.produce(spec, compute)
+
+
+def read_strata(
+    counts: Artifact, d_sae: int
+) -> tuple[npt.NDArray[np.int32], scipy.sparse.csr_matrix]:
+    """Return each token's stratum and the firings per stratum from the artifact of counts."""
+    stored = read_arrays(counts.path / STRATA)
+    shape = (len(stored["sizes"]), d_sae)
+    within = scipy.sparse.csr_matrix((stored["counts"], stored["features"], stored["indptr"]), shape=shape)
+    return stored["labels"], within
+
+
+def _columns(
+    real: Tested, counts: PairCounts, firings: Firings, activations: Path, gates: Gates
+) -> dict[str, Any]:
+    """Return the columns of the table of edges but `kept_by`."""
+    n_a, n_b = counts.firing_count[real.a], counts.firing_count[real.b]
+    items = within_items(firings, real.a, real.b, real.joint_count, q=gates.q)
+    return {
+        "a": real.a,
+        "b": real.b,
+        "kind": np.full(len(real.a), "CO_OCCURS"),
+        "basis": items.basis,
+        "lift_t": items.lift_t,
+        "joint_count": real.joint_count,
+        "expected": real.expected,
+        "expected_uncorrected": real.expected_uncorrected,
+        "variance": real.variance,
+        "lift_d": real.joint_count / np.maximum(real.expected, np.finfo(float).tiny),
+        "p": real.p,
+        "q": real.q,
+        "decoder_cosine": decoder_cosines(activations, real.a, real.b),
+        **measures(real.joint_count, n_a, n_b, n_tokens=firings.n_tokens),
+    }
+
+
+def decoder_cosines(
+    activations: Path, a: npt.NDArray[np.integer], b: npt.NDArray[np.integer]
+) -> npt.NDArray[np.float64]:
+    """Return the cosine of the two decoder directions of each pair: float64, shape (n,)."""
+    directions = np.asarray(map_arrays(activations / "decoder.safetensors")["W_dec"])
+    out = np.empty(len(a))
+    for low in range(0, len(a), 65536):
+        some = slice(low, low + 65536)
+        out[some] = np.einsum("ij,ij->i", directions[a[some]], directions[b[some]], dtype=np.float64)
+    return np.clip(out, -1, 1)
+
+
+def _control(
+    control: str,
+    directory: Path,
+    firings: Firings,
+    labels: npt.NDArray[np.int32],
+    gates: Gates,
+    real: dict[str, Any],
+    seed: int,
+    memory: int,
+    advance: Callable[[int], None],
+) -> dict[str, Any]:
+    """Return what the permuted copy keeps: under its own test, and under the real run's cut."""
+    if control == "none":
+        return {"control": "none", "control_significant": None, "empirical_fdr": None}
+    place = directory / ".permuted"
+    place.mkdir()
+    copy = permute_within_strata(firings, labels, place, seed=seed)
+    within = stratified_counts(copy.shards(), labels, n_strata=int(labels[-1]) + 1, d_sae=copy.d_sae)
+    tested = test_pairs(copy, count_pairs(copy, memory=memory), labels, within, gates=gates, advance=advance)
+    shutil.rmtree(place)
+    passing = int((tested.p <= real["p_cut"]).sum())
+    return {
+        "control": control,
+        "control_significant": int((tested.q <= gates.q).sum()),
+        "control_passing_real_cut": passing,
+        "empirical_fdr": passing / real["n_significant"],
+    }
+
+
+def _too_few(n_tokens: int, n_alive: int) -> InputError:
+    return InputError(
+        f"no pair of the {n_alive} alive features is significant in {n_tokens} tokens",
+        f"run more text: with --tokens {max(10 * n_tokens, 20000)} most real associations have the five joint "
+        "firings that the test needs",
+    )
+
