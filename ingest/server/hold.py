@@ -34,12 +34,12 @@ def held(folder: Path, *, purpose: str, wait: float, report: Report) -> Iterator
     """
     from filelock import FileLock, Timeout
 
-    folder.mkdir(parents=True, exist_ok=True)
     # Not thread-local and not a singleton: two threads of one process must exclude each other, too.
     lock = FileLock(folder / ".lock", thread_local=False, is_singleton=False)
     deadline = time.monotonic() + wait
     told = False
     while True:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # each time: its last holder may remove it
         try:
             lock.acquire(timeout=0.2)
             break

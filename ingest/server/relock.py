@@ -1,4 +1,4 @@
-"""For maintainers, `python -m atlas.ingest.server.relock`: writes the lock from what Maven itself resolves."""
+"""For maintainers: `python -m atlas.ingest.server.relock` writes the lock from what Maven itself resolves."""
 
 from __future__ import annotations
 

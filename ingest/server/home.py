@@ -1,0 +1,183 @@
+"""What lies where in one managed server's home, and what is known of the server that runs in it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from atlas.errors import InputError
+from atlas.ingest.paths import data_home
+
+HEADER = "# Written by `atlas db up` at every start: changes here are lost."  # of neo4j.conf; marks a home
+FOLDERS = ("conf", "data", "logs", "plugins", "import", "run")
+
+
+def default_home() -> Path:
+    """Return the home that the commands use unless another is named."""
+    return data_home() / "neo4j" / "default"
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder of one managed server: its store, logs, configuration and password, not its jars."""
+
+    path: Path
+
+    @classmethod
+    def at(cls, path: Path | str | None = None) -> Home:
+        """Return the home at `path` (default: `default_home()`), as the one name that all links to it share.
+
+        Raises
+        ------
+        InputError
+            The path cannot be a server's home.
+        """
+        resolved = Path(path or default_home()).expanduser().resolve()
+        if os.pathsep in str(resolved):
+            raise InputError(
+                f"{resolved} holds {os.pathsep!r}, which parts Java's class path", "choose another"
+            )
+        if resolved.exists() and not resolved.is_dir():
+            raise InputError(f"{resolved} is not a folder", "give a folder, or a name that is free")
+        return cls(resolved)
+
+    @property
+    def conf(self) -> Path:
+        """Return the server's configuration file."""
+        return self.path / "conf" / "neo4j.conf"
+
+    @property
+    def password(self) -> Path:
+        """Return the file that keeps the password, mode 0600."""
+        return self.path / "password"
+
+    @property
+    def auth(self) -> Path:
+        """Return the file from which the server's first start takes the password's hash."""
+        return self.path / "data" / "dbms" / "auth.ini"
+
+    @property
+    def log(self) -> Path:
+        """Return what the running server printed since it was started."""
+        return self.path / "logs" / "console.log"
+
+    @property
+    def state(self) -> Path:
+        """Return the note of which process serves this home."""
+        return self.path / "run" / "server.json"
+
+    @property
+    def initialised(self) -> bool:
+        """Return whether the store has been started before."""
+        return (self.path / "data" / "databases" / "system").is_dir()
+
+    def check(self) -> None:
+        """Refuse a folder that holds something and was not made here: a wipe would take its data with it.
+
+        Raises
+        ------
+        InputError
+            The folder is neither empty, nor new, nor a managed server's home.
+        """
+        if not self.path.exists():
+            return
+        strangers = [each for each in self.path.iterdir() if not each.name.startswith(".lock")]
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if self.password.exists() or self.conf.read_text("utf-8").startswith(HEADER):
+                return
+        if strangers:
+            raise InputError(
+                f"{self.path} holds other files and is no managed server's home", "give --home a new folder"
+            )
+
+    def make(self) -> None:
+        """Make the home's folders; only their owner may look into them."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in FOLDERS:
+            (self.path / name).mkdir(mode=0o700, exist_ok=True)
+
+    def store_bytes(self) -> int:
+        """Return the bytes that the databases and their transaction logs take."""
+        return folder_bytes(self.path / "data")
+
+
+@dataclass(frozen=True)
+class Running:
+    """The server process of a home: enough to tell it from a later process with the same pid."""
+
+    pid: int
+    created: float
+    bolt_port: int
+    http_port: int
+    version: str
+
+    def write(self, home: Home) -> None:
+        """Note this process in its home, whole or not at all."""
+        half = home.state.with_name(f".{home.state.name}.{os.getpid()}")
+        half.write_text(json.dumps(asdict(self)), "utf-8")
+        half.replace(home.state)
+
+    @classmethod
+    def read(cls, home: Home) -> Running | None:
+        """Return the process noted in a home, None where none is or the note cannot be understood."""
+        try:
+            return cls(**json.loads(home.state.read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+
+@dataclass(frozen=True)
+class ServerInfo:
+    """What a person or a program wants to know of a managed server; never its password.
+
+    `state` is `running` (answers on Bolt), `starting` (the process is there) or `stopped`. Ports, pid and
+    `started` (seconds since 1970) are None when stopped.
+    """
+
+    home: Path
+    state: Literal["running", "starting", "stopped"]
+    version: str
+    pid: int | None
+    bolt_port: int | None
+    http_port: int | None
+    started: float | None
+    store_bytes: int
+    log: Path
+    password_file: Path
+
+    @property
+    def bolt_uri(self) -> str | None:
+        """Return the address for drivers."""
+        return f"bolt://127.0.0.1:{self.bolt_port}" if self.bolt_port else None
+
+    @property
+    def http_uri(self) -> str | None:
+        """Return the address under which Browser is served."""
+        return f"http://127.0.0.1:{self.http_port}" if self.http_port else None
+
+    @property
+    def uptime(self) -> float | None:
+        """Return the seconds since the process was started."""
+        return max(time.time() - self.started, 0.0) if self.started else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as JSON types."""
+        plain = {
+            name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()
+        }
+        return plain | {"bolt_uri": self.bolt_uri, "http_uri": self.http_uri, "uptime": self.uptime}
+
+
+def folder_bytes(folder: Path) -> int:
+    """Return the bytes of all files below a folder; files that vanish meanwhile count nothing."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(parent, name)).st_size
+    return total

@@ -1,0 +1,144 @@
+"""The operating system's side of the managed server: its command line, its process, its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atlas.errors import DatabaseError
+from atlas.ingest.server.config import LEAST_HEAP, Memory
+from atlas.ingest.server.hold import Report
+from atlas.ingest.server.home import Home
+from atlas.ingest.server.java import Java
+
+if TYPE_CHECKING:
+    import psutil
+
+MAIN_CLASS = "org.neo4j.server.CommunityEntryPoint"
+# All that a Java server needs of its starter's environment: a process that stays must not keep tokens.
+PASSED_ON = ("PATH", "HOME", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS")
+
+# Kept so that an ended server is reaped by its starter, where that still runs, and no zombie is left.
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+def command(java: Java, home: Home, jars: Path, memory: Memory) -> list[str]:
+    """Return the server's command line; it holds paths and sizes, nothing secret."""
+    opened = ("java.nio", "java.io", "sun.nio.ch", "java.util.concurrent")
+    return [
+        str(java.path),
+        f"-Xms{min(memory.heap, LEAST_HEAP)}m",
+        f"-Xmx{memory.heap}m",
+        "-XX:+ExitOnOutOfMemoryError",  # a server that has lost a thread to it hangs: its end can be seen
+        "-XX:-UsePerfData",  # no file in the shared temporary folder for each server
+        f"-XX:ErrorFile={home.path}/logs/hs_err_pid%p.log",
+        "-Dfile.encoding=UTF-8",
+        "-Djava.awt.headless=true",
+        *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in opened),
+        "--enable-native-access=ALL-UNNAMED",
+        "-cp",
+        f"{home.path}/plugins/*{os.pathsep}{jars}/*",
+        MAIN_CLASS,
+        _home_argument(home),
+        f"--config-dir={home.path}/conf",
+        "--console-mode",
+    ]
+
+
+def spawn(command_line: list[str], home: Home) -> psutil.Process:
+    """Return the started process: own session, own environment, all output in the home's log."""
+    import psutil
+
+    with contextlib.suppress(FileNotFoundError):
+        home.log.replace(home.log.with_suffix(".log.1"))  # the last start's, for who asks why it ended
+    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    if sys.platform == "linux":
+        environment["LC_ALL"] = "C.UTF-8"  # without it Java cannot open a path that is not ASCII
+    with home.log.open("wb") as output:
+        child = subprocess.Popen(
+            command_line,
+            cwd=home.path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            umask=0o077,
+        )
+    _children[child.pid] = child
+    return psutil.Process(child.pid)
+
+
+def alive(pid: int) -> psutil.Process | None:
+    """Return the process, None where it has ended; an ended child of this process is reaped."""
+    import psutil
+
+    child = _children.get(pid)
+    if child is not None and child.poll() is not None:
+        del _children[pid]
+        return None
+    try:
+        process = psutil.Process(pid)
+        # A child is a zombie while its threads end, too: it has ended when it can be reaped. Another's zombie
+        # counts as ended, as not every container has an init that reaps.
+        return None if child is None and process.status() == psutil.STATUS_ZOMBIE else process
+    except psutil.NoSuchProcess:
+        return None
+
+
+def serves(process: psutil.Process, home: Home) -> bool:
+    """Return whether the process is a server of this home, by its command line."""
+    import psutil
+
+    try:
+        arguments = process.cmdline()
+    except psutil.Error:  # ended meanwhile, or hidden from this user: not a server of ours
+        return False
+    return MAIN_CLASS in arguments and _home_argument(home) in arguments
+
+
+def servers(home: Home) -> Iterator[psutil.Process]:
+    """Yield the processes that serve this home, found by their command lines."""
+    import psutil
+
+    for process in psutil.process_iter():
+        if serves(process, home) and alive(process.pid) is not None:
+            yield process
+
+
+def stop(pid: int, *, wait: float, report: Report) -> None:
+    """End a server: SIGTERM, and SIGKILL to one that has not ended after `wait` seconds."""
+    import psutil
+
+    process = alive(pid)
+    if process is None:
+        return
+    try:
+        process.terminate()
+        started = told = time.monotonic()
+        while alive(pid) is not None:
+            now = time.monotonic()
+            if now - started > wait:
+                report(f"process {pid} has not ended after {wait:.0f} s, killing it; the next start recovers")
+                process.kill()
+                process.wait(30)
+            elif now - told >= 1:
+                report(f"stopping Neo4j (process {pid}): {now - started:.0f} s")
+                told = now
+            time.sleep(0.05)  # polling: the server is a child of another process, usually
+    except psutil.NoSuchProcess:
+        alive(pid)  # reaps
+    except psutil.AccessDenied as error:
+        raise DatabaseError(
+            f"process {pid} belongs to another user", "let that user stop it, or choose another --home"
+        ) from error
+
+
+def _home_argument(home: Home) -> str:
+    return f"--home-dir={home.path}"

@@ -1,0 +1,213 @@
+"""Starts, finds and stops the managed server's process, one at a time for each home."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atlas.errors import CapacityError, DatabaseError
+from atlas.ingest.server import config, launch
+from atlas.ingest.server.hold import Report, held
+from atlas.ingest.server.home import Home, Running, ServerInfo
+from atlas.ingest.server.install import install
+from atlas.ingest.server.java import find_java
+from atlas.ingest.server.password import ensure_password, read_password
+from atlas.ingest.server.ready import PortTaken, await_ready, listens
+from atlas.ingest.server.version import NEO4J_VERSION
+
+if TYPE_CHECKING:
+    import psutil
+
+START_ATTEMPTS = 3  # a chosen port can be taken by another program before the server listens on it
+LEAST_FREE = 200_000_000  # bytes; an empty store takes 2 MB, the first load its transaction logs
+
+log = logging.getLogger(__name__)
+
+
+def up(
+    home: Path | str | None = None,
+    *,
+    heap: str | None = None,
+    bolt_port: int | None = None,
+    http_port: int | None = None,
+    wait: float = 300,
+    report: Report = log.info,
+) -> ServerInfo:
+    """Return the server of `home`, after installing and starting what is missing, once it answers a query.
+
+    A server that runs already is returned as it is, whatever options are given. The process outlives the
+    caller. An interrupt while waiting stops a server that this call started, and leaves one that it found.
+
+    Parameters
+    ----------
+    home
+        The server's folder, default `default_home()`.
+    heap
+        Largest heap as Java writes it, `2G`; default: from the machine's memory.
+    bolt_port, http_port
+        Ports to insist on; default: 7687 and 7474 where they are free, else others.
+    wait
+        Seconds to wait for another process that holds the home, and then for the server.
+    report
+        Receives lines of progress.
+
+    Raises
+    ------
+    InputError
+        Another process holds the home; `heap` or `home` cannot be used.
+    DatabaseError
+        No fitting Java, a port that was asked for is taken, the password is lost or changed, or the server
+        ended or did not answer; its log is named and its last telling lines shown.
+    ServiceError
+        The server's jars cannot be fetched.
+    CapacityError
+        Memory or disk is too small.
+    """
+    place = Home.at(home)
+    place.check()
+    heap_mib = config.parse_heap(heap) if heap else None
+    with held(place.path, purpose="starting the server", wait=wait, report=report):
+        found = _find(place)
+        if found is not None:
+            if (bolt_port or found.bolt_port, http_port or found.http_port) != (
+                found.bolt_port,
+                found.http_port,
+            ):
+                report(f"the server runs already, on ports {found.bolt_port} and {found.http_port}")
+            await_ready(place, found, read_password(place.password), wait=wait, report=report)
+            return status(place.path)
+        jars = install(report=report) / "lib"
+        java = find_java()
+        memory = config.plan_memory(*config.machine_memory(), heap_mib)
+        with _disk_errors(place.path):
+            place.make()
+            password = ensure_password(place.password, place.auth, initialised=place.initialised)
+            for attempt in range(START_ATTEMPTS):
+                ports = config.choose_ports(bolt_port, http_port)
+                place.conf.write_text(config.render(ports, memory), "utf-8")
+                try:
+                    _start(place, launch.command(java, place, jars, memory), ports, password, wait, report)
+                    break
+                except PortTaken:
+                    if attempt + 1 == START_ATTEMPTS:
+                        raise
+                    report(f"port {ports.bolt} or {ports.http} was taken meanwhile, choosing others")
+        place.auth.unlink(missing_ok=True)  # imported: the system database has the hash now
+        return status(place.path)
+
+
+def down(home: Path | str | None = None, *, wait: float = 120, report: Report = log.info) -> bool:
+    """Return whether a server was there to be stopped; it has ended when this returns.
+
+    SIGTERM lets the server write what it holds. A server that has not ended after `wait` seconds is killed,
+    which its next start repairs from its transaction logs.
+
+    Raises
+    ------
+    InputError
+        Another process holds the home, for instance one that is starting the server.
+    DatabaseError
+        The server belongs to another user.
+    """
+    place = Home.at(home)
+    if not place.path.exists():
+        return False
+    with held(place.path, purpose="stopping the server", wait=wait, report=report):
+        found = _find(place)
+        if found is None:
+            place.state.unlink(missing_ok=True)
+            return False
+        launch.stop(found.pid, wait=wait, report=report)
+        place.state.unlink(missing_ok=True)
+        return True
+
+
+def status(home: Path | str | None = None) -> ServerInfo:
+    """Return what is known of the server of `home`, without waiting for anything."""
+    place = Home.at(home)
+    found = _find(place)
+    return ServerInfo(
+        home=place.path,
+        state="stopped" if found is None else "running" if listens(found.bolt_port) else "starting",
+        version=found.version if found else NEO4J_VERSION,
+        pid=found.pid if found else None,
+        bolt_port=found.bolt_port if found else None,
+        http_port=found.http_port if found else None,
+        started=found.created if found else None,
+        store_bytes=place.store_bytes(),
+        log=place.log,
+        password_file=place.password,
+    )
+
+
+@contextlib.contextmanager
+def managed(home: Path | str | None = None, **options: object) -> Iterator[ServerInfo]:
+    """Bring the server of `home` up for the body, and down after it whatever happens there.
+
+    `options` are those of `up`. A server that ran before is stopped, too: the body's end is its end.
+    """
+    try:
+        yield up(home, **options)  # type: ignore[arg-type]  # the keywords of up, passed through
+    finally:
+        down(home)
+
+
+def _start(
+    place: Home, command: list[str], ports: config.Ports, password: str, wait: float, report: Report
+) -> None:
+    """Start the process, note it, await its first answer; an interrupt leaves none."""
+    process = launch.spawn(command, place)
+    server = Running(process.pid, process.create_time(), ports.bolt, ports.http, NEO4J_VERSION)
+    try:
+        server.write(place)
+        report(f"starting Neo4j {NEO4J_VERSION} (process {server.pid}), log: {place.log}")
+        await_ready(place, server, password, wait=wait, report=report)
+    except DatabaseError:  # the process has ended, or goes on starting and the message says so
+        raise
+    except BaseException:  # Ctrl-C, SIGTERM turned into an exception, a bug: nothing half is left running
+        launch.stop(server.pid, wait=30, report=report)
+        place.state.unlink(missing_ok=True)
+        raise
+
+
+def _find(place: Home) -> Running | None:
+    """Return the live server of a home: the noted one, else one whose starter died before noting it."""
+    noted = Running.read(place)
+    if noted is not None:
+        process = launch.alive(noted.pid)
+        if process is not None and _same(process, noted, place):
+            return noted
+    for process in launch.servers(place):
+        try:
+            ports = config.read_ports(place.conf.read_text("utf-8"))
+        except OSError:
+            ports = None
+        if ports is None:
+            continue
+        return Running(process.pid, process.create_time(), ports.bolt, ports.http, NEO4J_VERSION)
+    return None
+
+
+def _same(process: psutil.Process, noted: Running, place: Home) -> bool:
+    """Return whether a process with the noted pid is the noted server and not a later process."""
+    return abs(process.create_time() - noted.created) < 1 and launch.serves(process, place)
+
+
+@contextlib.contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """Answer a full disk with its cause; refuse to start on one that is nearly full."""
+    remedy = "free space, or choose a home on another disk: --home DIR"
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE:
+        raise CapacityError(f"the disk of {folder} has {free / 1e6:.0f} MB left", remedy)
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise CapacityError(f"the disk of {folder} is full", remedy) from error
+        raise
