@@ -5,10 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from atlas.schema import fields
-from atlas.schema.fields import ATLAS, NAME, UID, Field
+from atlas.schema.fields import ATLAS, LOAD_ID, NAME, UID, Field
 
 SCHEMA_VERSION = 1
 """Version of the graph's schema, kept on every `:Atlas`; a database of another version is refused."""
+
+
+@dataclass(frozen=True)
+class ClassLabel:
+    """A further label that a class or role gives a node: Browser styles nodes by label alone.
+
+    Parameters
+    ----------
+    label
+        The label.
+    meaning
+        What it says of the node.
+    property, value
+        The node has the label where this property has this value; both empty where a role in a
+        relationship decides.
+    """
+
+    label: str
+    meaning: str
+    property: str = ""
+    value: str = ""
 
 
 @dataclass(frozen=True)
@@ -24,7 +45,7 @@ class Node:
     properties
         Its properties; `uid` is its key.
     classes
-        Further labels that a class or role gives it, and what each says: Browser styles by label alone.
+        Further labels that a class or role gives it.
     indexes
         Properties, or tuples of properties, that queries look it up by.
     fulltext
@@ -34,7 +55,7 @@ class Node:
     label: str
     meaning: str
     properties: tuple[Field, ...]
-    classes: dict[str, str]
+    classes: tuple[ClassLabel, ...] = ()
     indexes: tuple[tuple[str, ...], ...] = ()
     fulltext: tuple[str, ...] = ()
 
@@ -63,8 +84,7 @@ NODES: dict[str, Node] = {
         Node(
             "Atlas",
             "what one SAE's features do together on one corpus, and how it was made",
-            (UID, *fields.ATLAS_FIELDS),
-            {},
+            (UID, ATLAS, *fields.ATLAS_FIELDS),
         ),
         Node(
             "Feature",
@@ -72,6 +92,7 @@ NODES: dict[str, Node] = {
             (
                 UID,
                 ATLAS,
+                LOAD_ID,
                 *fields.FEATURE_FIELDS,
                 *(Field(f.name, f.type, f.meaning, f.unit, f.low, f.high, required=False)
                   for f in fields.EGO_FIELDS if f.name != "index" and f.name not in ("ego_size", "leaf_density")),
@@ -79,22 +100,21 @@ NODES: dict[str, Node] = {
                   for f in fields.named(fields.EGO_FIELDS, "ego_size", "leaf_density")),
                 *fields.EGO_CLASS_FIELDS,
             ),
-            {
-                "Dead": "fires too rarely to be tested",
-                "Dense": "fires on more than a tenth of the tokens",
-                "Hub": "hub of a hub-spoke or star-like community",
-                "EgoHubSpoke": "its leaves are exclusive under it",
-                "EgoJoint": "its leaves fire together under it",
-                "EgoMixed": "neither, or too little to tell",
-            },
+            (
+                ClassLabel("Dead", "fires too rarely to be tested", "class", "dead"),
+                ClassLabel("Dense", "fires on more than a tenth of the tokens", "class", "dense"),
+                ClassLabel("Hub", "hub of a hub-spoke or star-like community"),
+                ClassLabel("EgoHubSpoke", "its leaves are exclusive under it", "ego_shape", "hub-spoke"),
+                ClassLabel("EgoJoint", "its leaves fire together under it", "ego_shape", "joint"),
+                ClassLabel("EgoMixed", "neither, or too little to tell", "ego_shape", "mixed"),
+            ),
             indexes=(("atlas", "index"), ("atlas", "ego_shape")),
             fulltext=("name", "top_tokens"),
         ),
         Node(
             "Edge",
             "an edge of the backbone as a node, so that it can carry evidence",
-            (UID, ATLAS, NAME, *fields.EDGE_FIELDS),
-            {},
+            (UID, ATLAS, LOAD_ID, NAME, *fields.EDGE_FIELDS),
             indexes=(("atlas", "phi"),),
         ),
         Node(
@@ -103,18 +123,19 @@ NODES: dict[str, Node] = {
             (
                 UID,
                 ATLAS,
+                LOAD_ID,
                 *(f for f in fields.CLUSTER_FIELDS if f.name != "parent"),
                 *fields.CLUSTER_EVIDENCE_FIELDS,
                 *fields.SHAPE_FIELDS,
             ),
-            {
-                "Pair": "two members",
-                "Triangle": "three members, all connected",
-                "FullyConnected": "density .8 or more",
-                "HubSpoke": "a star whose leaves are exclusive given the hub",
-                "StarLike": "a star by topology alone, which chance makes as often",
-                "Undetermined": "none of these",
-            },
+            (
+                ClassLabel("Pair", "two members", "shape", "pair"),
+                ClassLabel("Triangle", "three members, all connected", "shape", "triangle"),
+                ClassLabel("FullyConnected", "density .8 or more", "shape", "fully connected"),
+                ClassLabel("HubSpoke", "a star whose leaves are exclusive given the hub", "shape", "hub-spoke"),
+                ClassLabel("StarLike", "a star by topology alone, which chance makes as often", "shape", "star-like"),
+                ClassLabel("Undetermined", "none of these", "shape", "undetermined"),
+            ),
             indexes=(("atlas", "level"), ("atlas", "shape")),
             fulltext=("name", "top_tokens"),
         ),
@@ -133,17 +154,19 @@ RELATIONSHIPS: dict[str, Relationship] = {
             ("Feature",),
             "Feature",
             "fire on the same token more than their documents explain; stored once, from the lower to the higher index",
-            (UID, ATLAS, *CO_OCCURS_PROPERTIES),
+            (UID, ATLAS, LOAD_ID, *CO_OCCURS_PROPERTIES),
             keyed=True,
         ),
         Relationship("ENDPOINT_OF", ("Feature",), "Edge", "is one of the edge's two features"),
-        Relationship("WITHIN", ("Edge",), "Cluster", "both features of the edge are members"),
+        Relationship("WITHIN", ("Edge",), "Cluster", "both features of the edge are members",
+                     (LOAD_ID,)),
         Relationship(
             "IN_CLUSTER",
             ("Feature",),
             "Cluster",
             "is a member",
             (
+                LOAD_ID,
                 Field("role", "string", "`hub` or `leaf` where the community is a star, else `member`", required=False,
                       set_by="classify"),
             ),
@@ -153,7 +176,10 @@ RELATIONSHIPS: dict[str, Relationship] = {
             ("Cluster",),
             "Cluster",
             "lies inside the community of the next coarser level",
-            (Field("share", "float", "share of the coarser community's members that it holds", low=0, high=1),),
+            (
+                LOAD_ID,
+                Field("share", "float", "share of the coarser community's members that it holds", low=0, high=1),
+            ),
         ),
         Relationship("OF_ATLAS", ("Feature", "Cluster"), "Atlas", "belongs to the atlas"),
     )

@@ -1,0 +1,1 @@
+"""The Cypher library: one statement a file, whose header is its contract."""

@@ -1,0 +1,81 @@
+// title: Classify communities
+// question: Which shape has each community, and which of its members is the hub?
+// group: classify
+// writes: yes
+// key: level, shape
+// parameter: atlas string = only -- name of the atlas
+// parameter: full_density float = 0.8 -- density from which a community is fully connected
+// parameter: star_centralization float = 0.6 -- Freeman's centralization from which it is a star
+// parameter: min_testable integer = 3 -- testable pairs of leaves that a hub-spoke class needs
+// parameter: covered_share float = 0.5 -- share of the leaves that these pairs must cover
+// parameter: depleted_share float = 0.5 -- share of the testable pairs that must be exclusive given the hub
+// column: level string -- level of the communities
+// column: shape string -- the class
+// column: count integer -- communities of that class
+
+// What an earlier run made of the features goes first: a hub then may be none now.
+CALL () {
+  MATCH (f:Hub)
+  WHERE f.atlas = $atlas
+  REMOVE f:Hub
+}
+MATCH (c:Cluster {atlas: $atlas})
+CALL (c) {
+  // Degrees inside the community. Sums of phi are rounded: their last digit depends on the order of adding.
+  MATCH (f:Feature)-[:IN_CLUSTER]->(c)
+  CALL (f, c) {
+    MATCH (f)-[r:CO_OCCURS]-(g:Feature)
+    WHERE EXISTS { (g)-[:IN_CLUSTER]->(c) }
+    RETURN count(r) AS degree, round(sum(r.phi), 9) AS strength
+  }
+  WITH f.index AS index, degree, strength
+  ORDER BY degree DESC, strength DESC, index
+  RETURN count(*) AS n, sum(degree) / 2 AS m, max(degree) AS top, collect(index)[0] AS hub
+}
+CALL (c) {
+  // Edges are stored once, from the lower to the higher index: each triad is found once.
+  MATCH (x:Feature)-[:IN_CLUSTER]->(c)
+  MATCH (x)-[:CO_OCCURS]->(y:Feature)
+  WHERE EXISTS { (y)-[:IN_CLUSTER]->(c) }
+  MATCH (y)-[:CO_OCCURS]->(z:Feature)
+  WHERE EXISTS { (z)-[:IN_CLUSTER]->(c) } AND EXISTS { (x)-[:CO_OCCURS]->(z) }
+  RETURN count(*) AS triangles
+}
+WITH c, n, m, hub, triangles,
+     CASE WHEN n < 2 THEN 0.0 ELSE 2.0 * m / (n * (n - 1)) END AS density,
+     CASE WHEN n < 3 THEN 0.0 ELSE toFloat(n * top - 2 * m) / ((n - 1) * (n - 2)) END AS centralization
+WITH c, hub, n, m, triangles, density, centralization,
+     CASE
+       WHEN n < 2 THEN 'undetermined'
+       WHEN n = 2 THEN 'pair'
+       WHEN n = 3 AND m = 3 THEN 'triangle'
+       WHEN n = 3 THEN 'undetermined'
+       WHEN density >= $full_density THEN 'fully connected'
+       WHEN centralization < $star_centralization THEN 'undetermined'
+       WHEN c.testable_pairs >= $min_testable
+        AND c.covered_leaves >= $covered_share * (n - 1)
+        AND c.depleted_pairs >= $depleted_share * c.testable_pairs
+        AND c.depleted_pairs > c.enriched_pairs THEN 'hub-spoke'
+       ELSE 'star-like'
+     END AS shape
+SET c.n_edges = m, c.density = density, c.centralization = centralization, c.triangles = triangles,
+    c.hub = hub, c.shape = shape
+REMOVE c:Pair:Triangle:FullyConnected:HubSpoke:StarLike:Undetermined
+FOREACH (_ IN CASE WHEN shape = 'pair' THEN [1] ELSE [] END | SET c:Pair)
+FOREACH (_ IN CASE WHEN shape = 'triangle' THEN [1] ELSE [] END | SET c:Triangle)
+FOREACH (_ IN CASE WHEN shape = 'fully connected' THEN [1] ELSE [] END | SET c:FullyConnected)
+FOREACH (_ IN CASE WHEN shape = 'hub-spoke' THEN [1] ELSE [] END | SET c:HubSpoke)
+FOREACH (_ IN CASE WHEN shape = 'star-like' THEN [1] ELSE [] END | SET c:StarLike)
+FOREACH (_ IN CASE WHEN shape = 'undetermined' THEN [1] ELSE [] END | SET c:Undetermined)
+WITH c, hub, shape
+CALL (c, hub, shape) {
+  MATCH (f:Feature)-[r:IN_CLUSTER]->(c)
+  WITH f, r, CASE WHEN NOT shape IN ['hub-spoke', 'star-like'] THEN 'member'
+                  WHEN f.index = hub THEN 'hub'
+                  ELSE 'leaf' END AS role
+  SET r.role = role
+  FOREACH (_ IN CASE WHEN role = 'hub' THEN [1] ELSE [] END | SET f:Hub)
+}
+RETURN c.level AS level, shape, count(*) AS count
+ORDER BY level, shape
+LIMIT 100

@@ -1,0 +1,52 @@
+// title: Classify ego subgraphs
+// question: Under each feature, do its rarer neighbours (the leaves) exclude each other or fire together?
+// group: classify
+// writes: yes
+// key: shape
+// parameter: atlas string = only -- name of the atlas
+// parameter: min_leaves integer = 4 -- leaves from which an ego subgraph has a class
+// parameter: min_testable integer = 3 -- testable pairs of leaves that hub-spoke and joint need
+// parameter: covered_share float = 0.5 -- share of the leaves that these pairs must cover
+// parameter: depleted_share float = 0.5 -- share of the testable pairs that must be exclusive for hub-spoke
+// parameter: enriched_share float = 0.8 -- share of the testable pairs that must be joint for joint
+// column: shape string -- the class
+// column: count integer -- features whose ego subgraph is of that class
+
+MATCH (h:Feature {atlas: $atlas})
+CALL (h) {
+  // A leaf fires on fewer tokens than the hub; of two that fire as often, the higher index is the leaf.
+  OPTIONAL MATCH (h)-[:CO_OCCURS]-(leaf:Feature)
+  WHERE leaf.firing_count < h.firing_count
+     OR (leaf.firing_count = h.firing_count AND leaf.index > h.index)
+  RETURN count(leaf) AS leaves
+}
+CALL (h) {
+  MATCH (h)-[:CO_OCCURS]-(x:Feature)
+  WHERE x.firing_count < h.firing_count OR (x.firing_count = h.firing_count AND x.index > h.index)
+  MATCH (x)-[:CO_OCCURS]->(y:Feature)
+  WHERE (y.firing_count < h.firing_count OR (y.firing_count = h.firing_count AND y.index > h.index))
+    AND EXISTS { (h)-[:CO_OCCURS]-(y) }
+  RETURN count(*) AS links
+}
+WITH h, leaves,
+     CASE WHEN leaves < 2 THEN null ELSE 2.0 * links / (leaves * (leaves - 1)) END AS leaf_density,
+     coalesce(h.ego_testable_pairs, 0) >= $min_testable
+       AND h.ego_covered_leaves >= $covered_share * leaves AS covered
+WITH h, leaves, leaf_density,
+     CASE
+       WHEN leaves < $min_leaves THEN null
+       WHEN covered AND h.ego_depleted_pairs >= $depleted_share * h.ego_testable_pairs
+        AND h.ego_depleted_pairs > h.ego_enriched_pairs THEN 'hub-spoke'
+       WHEN covered AND h.ego_enriched_pairs >= $enriched_share * h.ego_testable_pairs THEN 'joint'
+       ELSE 'mixed'
+     END AS shape
+SET h.ego_size = leaves, h.leaf_density = leaf_density, h.ego_shape = shape
+REMOVE h:EgoHubSpoke:EgoJoint:EgoMixed
+FOREACH (_ IN CASE WHEN shape = 'hub-spoke' THEN [1] ELSE [] END | SET h:EgoHubSpoke)
+FOREACH (_ IN CASE WHEN shape = 'joint' THEN [1] ELSE [] END | SET h:EgoJoint)
+FOREACH (_ IN CASE WHEN shape = 'mixed' THEN [1] ELSE [] END | SET h:EgoMixed)
+WITH shape
+WHERE shape IS NOT NULL
+RETURN shape, count(*) AS count
+ORDER BY shape
+LIMIT 100

@@ -1,0 +1,29 @@
+// title: Hub-spoke ego subgraphs
+// question: Under which features do the rarer neighbours exclude each other?
+// group: features
+// writes: no
+// key: feature
+// parameter: atlas string = only -- name of the atlas
+// parameter: min_leaves integer = 4 -- fewest leaves
+// parameter: limit integer = 50 -- most rows
+// column: feature integer -- index of the hub
+// column: name string -- its caption
+// column: ego_size integer -- leaves
+// column: leaf_density float? -- edges among the leaves over all pairs of leaves
+// column: leaf_association float? -- median association of two leaves given the hub, in bits; below 0 exclusive
+// column: hub_given_leaf float? -- median over the leaves of P(hub given leaf)
+// column: leaves list<string> -- captions of the leaves, the strongest tie to the hub first
+
+MATCH (h:Feature:EgoHubSpoke {atlas: $atlas})
+WHERE h.ego_size >= $min_leaves
+CALL (h) {
+  MATCH (h)-[r:CO_OCCURS]-(leaf:Feature)
+  WHERE leaf.firing_count < h.firing_count
+     OR (leaf.firing_count = h.firing_count AND leaf.index > h.index)
+  WITH leaf, r ORDER BY r.phi DESC, leaf.index
+  RETURN collect(leaf.name) AS leaves
+}
+RETURN h.index AS feature, h.name AS name, h.ego_size AS ego_size, h.leaf_density AS leaf_density,
+       h.ego_leaf_association AS leaf_association, h.ego_hub_given_leaf AS hub_given_leaf, leaves
+ORDER BY ego_size DESC, feature
+LIMIT $limit

@@ -1,0 +1,145 @@
+"""Cypher made from the schema: constraints, indexes and the loader's statements, none of it written by hand."""
+
+from __future__ import annotations
+
+from atlas.schema.fields import Field
+from atlas.schema.graph import NODES, RELATIONSHIPS, ClassLabel, Node, Relationship
+
+
+def constraints() -> tuple[str, ...]:
+    """Return the statements that make `uid` unique per label and per keyed relationship type."""
+    of_nodes = (
+        f"CREATE CONSTRAINT atlas_{label.lower()}_uid IF NOT EXISTS FOR (n:{label}) REQUIRE n.uid IS UNIQUE"
+        for label in NODES
+    )
+    of_relationships = (
+        f"CREATE CONSTRAINT atlas_{type_.lower()}_uid IF NOT EXISTS FOR ()-[r:{type_}]-() REQUIRE r.uid IS UNIQUE"
+        for type_, relationship in RELATIONSHIPS.items()
+        if relationship.keyed
+    )
+    return (*of_nodes, *of_relationships)
+
+
+def indexes() -> tuple[str, ...]:
+    """Return the statements that make the range and full-text indexes."""
+    statements = []
+    for label, node in NODES.items():
+        for properties in node.indexes:
+            name = "_".join(("atlas", label.lower(), *properties))
+            keys = ", ".join(f"n.{property_}" for property_ in properties)
+            statements.append(f"CREATE INDEX {name} IF NOT EXISTS FOR (n:{label}) ON ({keys})")
+        if node.fulltext:
+            keys = ", ".join(f"n.{property_}" for property_ in node.fulltext)
+            statements.append(
+                f"CREATE FULLTEXT INDEX {fulltext_index(label)} IF NOT EXISTS FOR (n:{label}) ON EACH [{keys}]"
+            )
+    return tuple(statements)
+
+
+def fulltext_index(label: str) -> str:
+    """Return the name of a label's full-text index."""
+    return f"atlas_{label.lower()}_text"
+
+
+def loaded(kind: Node | Relationship) -> tuple[Field, ...]:
+    """Return the properties that the loader sets: all but the key and what a classifying query sets."""
+    return tuple(field for field in kind.properties if field.set_by == "load" and field.name != "uid")
+
+
+def merge_nodes(label: str) -> str:
+    """Return the statement that writes a batch of nodes.
+
+    Each of `$rows` is `{uid, properties}`; absent properties are sent as null, which removes them. Class
+    labels that the loader decides are taken away and given anew. The statement returns `written`, one
+    for each row.
+    """
+    node = NODES[label]
+    lines = ["UNWIND $rows AS row", f"MERGE (n:{label} {{uid: row.uid}})", "SET n += row.properties"]
+    classes = _loaded_classes(node)
+    if classes:
+        lines.append("REMOVE n:" + ":".join(class_.label for class_ in classes))
+        lines += [
+            f"FOREACH (_ IN CASE WHEN row.properties.{class_.property} = '{class_.value}' THEN [1] ELSE [] END "
+            f"| SET n:{class_.label})"
+            for class_ in classes
+        ]
+    return "\n".join([*lines, "RETURN count(*) AS written"])
+
+
+def merge_edges() -> str:
+    """Return the statement that writes a batch of edges in both forms at once.
+
+    Each of `$rows` is `{uid, a, b, relationship, node}`: the uids of the ends (`a` the lower index) and
+    the properties of the `:CO_OCCURS` and of the `:Edge`. One statement makes the relationship, the node
+    and its two `:ENDPOINT_OF`, so that neither form can be without the other.
+    """
+    return "\n".join(
+        [
+            "UNWIND $rows AS row",
+            "MATCH (a:Feature {uid: row.a})",
+            "MATCH (b:Feature {uid: row.b})",
+            "MERGE (a)-[r:CO_OCCURS {uid: row.uid}]->(b)",
+            "SET r += row.relationship",
+            "MERGE (e:Edge {uid: row.uid})",
+            "SET e += row.node",
+            "MERGE (a)-[:ENDPOINT_OF]->(e)",
+            "MERGE (b)-[:ENDPOINT_OF]->(e)",
+            "RETURN count(*) AS written",
+        ]
+    )
+
+
+def merge_relationships(type_: str, start: str) -> str:
+    """Return the statement that writes a batch of relationships from nodes of the label `start`.
+
+    Each of `$rows` is `{start, end, properties}`, the ends as uids.
+    """
+    relationship = RELATIONSHIPS[type_]
+    if start not in relationship.start:
+        raise ValueError(f"{type_} does not start at {start}")
+    lines = [
+        "UNWIND $rows AS row",
+        f"MATCH (a:{start} {{uid: row.start}})",
+        f"MATCH (b:{relationship.end} {{uid: row.end}})",
+        f"MERGE (a)-[r:{type_}]->(b)",
+        *(["SET r += row.properties"] if loaded(relationship) else []),
+        "RETURN count(*) AS written",
+    ]
+    return "\n".join(lines)
+
+
+def sweep_nodes(label: str) -> str:
+    """Return the statement that removes at most `$batch` nodes of an atlas that its last load did not write."""
+    return (
+        f"MATCH (n:{label} {{atlas: $atlas}}) WHERE n.load_id <> $load_id "
+        "WITH n LIMIT $batch DETACH DELETE n RETURN count(*) AS removed"
+    )
+
+
+def sweep_relationships(type_: str) -> str:
+    """Return the statement that removes at most `$batch` relationships that the last load did not write."""
+    relationship = RELATIONSHIPS[type_]
+    return (
+        f"MATCH (:{relationship.end} {{atlas: $atlas}})<-[r:{type_}]-() WHERE r.load_id <> $load_id "
+        "WITH r LIMIT $batch DELETE r RETURN count(*) AS removed"
+    )
+
+
+def swept() -> tuple[tuple[str, str], ...]:
+    """Return (name, statement) for all that a load can leave stale, relationships first."""
+    relationships = tuple(
+        (type_, sweep_relationships(type_))
+        for type_, relationship in RELATIONSHIPS.items()
+        if any(field.name == "load_id" for field in relationship.properties)
+    )
+    nodes = tuple(
+        (label, sweep_nodes(label))
+        for label, node in NODES.items()
+        if any(field.name == "load_id" for field in node.properties)
+    )
+    return (*relationships, *nodes)
+
+
+def _loaded_classes(node: Node) -> tuple[ClassLabel, ...]:
+    names = {field.name for field in loaded(node)}
+    return tuple(class_ for class_ in node.classes if class_.property in names)
