@@ -7,10 +7,11 @@ import errno
 import logging
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atlas.errors import CapacityError, DatabaseError
+from atlas.errors import CapacityError, DatabaseError, Interrupted
 from atlas.ingest.server import config, launch
 from atlas.ingest.server.hold import Report, held
 from atlas.ingest.server.home import Home, Running, ServerInfo
@@ -70,34 +71,13 @@ def up(
     """
     place = Home.at(home)
     place.check()
-    heap_mib = config.parse_heap(heap) if heap else None
+    wanted = _Wanted(config.parse_heap(heap) if heap else None, bolt_port, http_port, wait)
     with held(place.path, purpose="starting the server", wait=wait, report=report):
         found = _find(place)
-        if found is not None:
-            if (bolt_port or found.bolt_port, http_port or found.http_port) != (
-                found.bolt_port,
-                found.http_port,
-            ):
-                report(f"the server runs already, on ports {found.bolt_port} and {found.http_port}")
-            await_ready(place, found, read_password(place.password), wait=wait, report=report)
-            return status(place.path)
-        jars = install(report=report) / "lib"
-        java = find_java()
-        memory = config.plan_memory(*config.machine_memory(), heap_mib)
-        with _disk_errors(place.path):
-            place.make()
-            password = ensure_password(place.password, place.auth, initialised=place.initialised)
-            for attempt in range(START_ATTEMPTS):
-                ports = config.choose_ports(bolt_port, http_port)
-                place.conf.write_text(config.render(ports, memory), "utf-8")
-                try:
-                    _start(place, launch.command(java, place, jars, memory), ports, password, wait, report)
-                    break
-                except PortTaken:
-                    if attempt + 1 == START_ATTEMPTS:
-                        raise
-                    report(f"port {ports.bolt} or {ports.http} was taken meanwhile, choosing others")
-        place.auth.unlink(missing_ok=True)  # imported: the system database has the hash now
+        if found is None:
+            _start_new(place, wanted, report)
+        else:
+            _join(place, found, wanted, report)
         return status(place.path)
 
 
@@ -157,10 +137,57 @@ def managed(home: Path | str | None = None, **options: object) -> Iterator[Serve
         down(home)
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """What the caller of `up` asked for."""
+
+    heap: int | None
+    bolt_port: int | None
+    http_port: int | None
+    wait: float
+
+
+def _join(place: Home, found: Running, wanted: _Wanted, report: Report) -> None:
+    """Wait for a server that is there already; an interrupt leaves it as it is."""
+    if wanted.bolt_port not in (None, found.bolt_port) or wanted.http_port not in (None, found.http_port):
+        report(f"the server runs already, on ports {found.bolt_port} and {found.http_port}")
+    try:
+        await_ready(place, found, read_password(place.password), wait=wanted.wait, report=report)
+    except KeyboardInterrupt:
+        cause = f"interrupted; Neo4j (process {found.pid}) goes on starting"
+        raise Interrupted(cause, "run `atlas db up` again to wait, or `atlas db down` to end it") from None
+    found.write(place)  # it may have been found without a note
+    place.auth.unlink(missing_ok=True)
+
+
+def _start_new(place: Home, wanted: _Wanted, report: Report) -> None:
+    """Install what is missing, start a server, and wait for its first answer."""
+    try:
+        jars = install(report=report) / "lib"
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; fetched jars are kept", "run `atlas db up` again to go on") from None
+    java = find_java()
+    memory = config.plan_memory(*config.machine_memory(), wanted.heap)
+    with _disk_errors(place.path):
+        place.make()
+        password = ensure_password(place.password, place.auth, initialised=place.initialised)
+        for attempt in range(START_ATTEMPTS):
+            ports = config.choose_ports(wanted.bolt_port, wanted.http_port)
+            place.conf.write_text(config.render(ports, memory), "utf-8")
+            try:
+                _start(place, launch.command(java, place, jars, memory), ports, password, wanted.wait, report)
+                break
+            except PortTaken:
+                if attempt + 1 == START_ATTEMPTS:
+                    raise
+                report(f"port {ports.bolt} or {ports.http} was taken meanwhile, choosing others")
+    place.auth.unlink(missing_ok=True)  # imported: the system database has the hash now
+
+
 def _start(
     place: Home, command: list[str], ports: config.Ports, password: str, wait: float, report: Report
 ) -> None:
-    """Start the process, note it, await its first answer; an interrupt leaves none."""
+    """Start the process, note it, and wait for its first answer; an interrupt leaves no process."""
     process = launch.spawn(command, place)
     server = Running(process.pid, process.create_time(), ports.bolt, ports.http, NEO4J_VERSION)
     try:
@@ -169,9 +196,12 @@ def _start(
         await_ready(place, server, password, wait=wait, report=report)
     except DatabaseError:  # the process has ended, or goes on starting and the message says so
         raise
-    except BaseException:  # Ctrl-C, SIGTERM turned into an exception, a bug: nothing half is left running
+    except BaseException as error:  # Ctrl-C, SIGTERM turned into an exception, a bug
         launch.stop(server.pid, wait=30, report=report)
         place.state.unlink(missing_ok=True)
+        if isinstance(error, KeyboardInterrupt):
+            cause = "interrupted while Neo4j started; it was stopped again"
+            raise Interrupted(cause, "run `atlas db up` again") from None
         raise
 
 
