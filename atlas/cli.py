@@ -1,0 +1,144 @@
+"""The root of the command line: finds the commands, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from atlas.errors import AtlasError, InputError
+from atlas.version import __version__
+
+COMMANDS = {
+    "demo": ("atlas.ingest.demo.cli:demo", "From nothing to a classified atlas of a real model in a real Neo4j."),
+    "ingest": ("atlas.ingest.cli:ingest", "Build an atlas, stage by stage or in one go."),
+    "db": ("atlas.ingest.server.cli:db", "The managed local Neo4j server."),
+    "query": ("atlas.ingest.query_cli:query", "Ask the atlas: a library of Cypher queries."),
+}
+CONFIGURATION = "atlas.toml"
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are run: `--help` stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; an unknown one is answered with the nearest name."""
+        import difflib
+
+        name = args[0] if args else ""
+        if name and name not in COMMANDS and not name.startswith("-"):
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(COMMANDS)}."
+            ctx.fail(f"No such command {name!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "ATLAS", "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="atlas")
+@click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors on stderr.")
+@click.pass_context
+def cli(ctx: click.Context, quiet: bool) -> None:
+    """What a sparse autoencoder's features do together, as a graph in Neo4j.
+
+    Every option can be given as an environment variable (ATLAS_INGEST_EDGES_PHI_CUT) or in
+    atlas.toml in the working directory ([ingest.edges] phi_cut = 0.2); the command line wins.
+    """
+    logging.getLogger("atlas").setLevel(logging.WARNING if quiet else logging.INFO)
+    ctx.default_map = _configuration(Path(CONFIGURATION))
+
+
+def _configuration(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text("utf8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{path}: {error}", "mend the file, or move it away") from error
+
+
+class _ToStderr(logging.StreamHandler):  # type: ignore[type-arg]  # generic only in the stubs
+    """Messages on the standard error of the moment (tests and progress bars exchange it)."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit: 0 done, 1 failed, 2 usage, 3 bad input, 4 outside service, 5 memory or disk, 130."""
+    logger = logging.getLogger("atlas")
+    if not logger.handlers:
+        handler = _ToStderr()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+        logger.propagate = False
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # fault 29: a terminal without UTF-8 shows "?" instead of failing
+            stream.reconfigure(errors="replace")
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    from atlas.ingest.interrupt import interruptible
+
+    try:
+        with interruptible():
+            return int(cli.main(args=arguments, prog_name="atlas", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except AtlasError as error:
+        _show(error)
+        return error.exit_code
+    except MemoryError:
+        _say("error: not enough memory", "remedy: give a smaller --batch-size or --memory, or run on a larger machine")
+        return 5
+    except (click.Abort, KeyboardInterrupt):
+        _say("interrupted; what was finished is kept", "remedy: the same command goes on")
+        return 130
+    except BrokenPipeError:  # the reader of a pipe went away, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _show(error: AtlasError) -> None:
+    if "--json" in sys.argv:
+        text = {"error": error.cause, "remedy": error.remedy, "exit_code": error.exit_code}
+        click.echo(json.dumps(text, ensure_ascii=False), err=True)
+        return
+    _say(f"error: {error.cause}", *([f"remedy: {error.remedy}"] if error.remedy else []))
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        click.echo(line, err=True)
