@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from atlas.errors import AtlasError, CapacityError, DatabaseError, QueryError
+from atlas.errors import AtlasError, DatabaseError, QueryError
 from atlas.queries.library import ONLY, REQUIRED, Query, check_value, find, near, parse_value
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def explain(error: Exception, place: str) -> AtlasError:
         remedy = "correct NEO4J_DATABASE; Community Edition has one, `neo4j`"
         return DatabaseError(f"{place}: {said}", remedy)
     if code in MEMORY_CODES:
-        return CapacityError(
+        return DatabaseError(
             f"{place}: the transaction needs more memory than the database gives it",
             "raise dbms.memory.transaction.total.max or server.memory.heap.max_size of the database",
         )

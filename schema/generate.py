@@ -1,4 +1,4 @@
-"""Cypher made from the schema: constraints, indexes and the loader's statements, none of it written by hand."""
+"""Cypher made from the schema: constraints, indexes and the statements of the loader."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ def constraints() -> tuple[str, ...]:
         for label in NODES
     )
     of_relationships = (
-        f"CREATE CONSTRAINT atlas_{type_.lower()}_uid IF NOT EXISTS FOR ()-[r:{type_}]-() REQUIRE r.uid IS UNIQUE"
+        f"CREATE CONSTRAINT atlas_{type_.lower()}_uid IF NOT EXISTS "
+        f"FOR ()-[r:{type_}]-() REQUIRE r.uid IS UNIQUE"
         for type_, relationship in RELATIONSHIPS.items()
         if relationship.keyed
     )
@@ -30,9 +31,8 @@ def indexes() -> tuple[str, ...]:
             statements.append(f"CREATE INDEX {name} IF NOT EXISTS FOR (n:{label}) ON ({keys})")
         if node.fulltext:
             keys = ", ".join(f"n.{property_}" for property_ in node.fulltext)
-            statements.append(
-                f"CREATE FULLTEXT INDEX {fulltext_index(label)} IF NOT EXISTS FOR (n:{label}) ON EACH [{keys}]"
-            )
+            name = fulltext_index(label)
+            statements.append(f"CREATE FULLTEXT INDEX {name} IF NOT EXISTS FOR (n:{label}) ON EACH [{keys}]")
     return tuple(statements)
 
 
@@ -59,8 +59,8 @@ def merge_nodes(label: str) -> str:
     if classes:
         lines.append("REMOVE n:" + ":".join(class_.label for class_ in classes))
         lines += [
-            f"FOREACH (_ IN CASE WHEN row.properties.{class_.property} = '{class_.value}' THEN [1] ELSE [] END "
-            f"| SET n:{class_.label})"
+            f"FOREACH (_ IN CASE WHEN row.properties.{class_.property} = '{class_.value}' "
+            f"THEN [1] ELSE [] END | SET n:{class_.label})"
             for class_ in classes
         ]
     return "\n".join([*lines, "RETURN count(*) AS written"])
@@ -109,7 +109,7 @@ def merge_relationships(type_: str, start: str) -> str:
 
 
 def sweep_nodes(label: str) -> str:
-    """Return the statement that removes at most `$batch` nodes of an atlas that its last load did not write."""
+    """Return the statement that removes at most `$batch` nodes that the last load did not write."""
     return (
         f"MATCH (n:{label} {{atlas: $atlas}}) WHERE n.load_id <> $load_id "
         "WITH n LIMIT $batch DETACH DELETE n RETURN count(*) AS removed"
@@ -122,6 +122,13 @@ def sweep_relationships(type_: str) -> str:
     return (
         f"MATCH (:{relationship.end} {{atlas: $atlas}})<-[r:{type_}]-() WHERE r.load_id <> $load_id "
         "WITH r LIMIT $batch DELETE r RETURN count(*) AS removed"
+    )
+
+
+def drop_nodes(label: str) -> str:
+    """Return the statement that removes at most `$batch` nodes of an atlas."""
+    return (
+        f"MATCH (n:{label} {{atlas: $atlas}}) WITH n LIMIT $batch DETACH DELETE n RETURN count(*) AS removed"
     )
 
 

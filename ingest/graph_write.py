@@ -1,0 +1,142 @@
+"""Writes rows to the database: one writer, bounded batches, returned counts compared with rows sent."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from atlas.errors import DatabaseError
+from atlas.ingest.graph_rows import Row
+from atlas.ingest.progress import progress
+from atlas.queries.run import MEMORY_CODES, explain
+
+if TYPE_CHECKING:
+    import neo4j
+
+logger = logging.getLogger("atlas")
+
+
+class _TooLarge(Exception):  # noqa: N818 - a signal between two functions
+    """The database has too little memory for the batch."""
+
+
+class Writer:
+    """The one writer of a load, over one session.
+
+    Parameters
+    ----------
+    batch
+        Rows of a transaction; halved, and left so, when the database has too little memory (fault 62).
+    """
+
+    def __init__(self, session: neo4j.Session, *, batch: int) -> None:
+        self.session = session
+        self.batch = batch
+        self.rates: dict[str, float] = {}
+
+    def write(self, what: str, statement: str, rows: Iterable[Row], *, total: int) -> int:
+        """Return the number of rows written, after each was answered for.
+
+        Parameters
+        ----------
+        what
+            Label or type, for the progress and the errors.
+        statement
+            One that takes `$rows` and returns `written`.
+        total
+            How many rows there are, for the progress.
+
+        Raises
+        ------
+        DatabaseError
+            The database wrote another number of rows than it was sent, cannot be reached, or has too
+            little memory for a single row.
+        """
+        started, done = time.monotonic(), 0
+        with progress(what, total=total, unit="rows", done=0) as advance:
+            for chunk in chunks(rows, lambda: self.batch):
+                self._write_chunk(what, statement, chunk, advance)
+                done += len(chunk)
+        seconds = max(time.monotonic() - started, 1e-9)
+        self.rates[what] = done / seconds
+        logger.debug("%s: %d rows in %.1f s, %.0f rows/s", what, done, seconds, done / seconds)
+        return done
+
+    def remove(self, what: str, statement: str, **parameters: Any) -> int:
+        """Return how many were removed by a statement that removes at most `$batch` at a time."""
+        removed = 0
+        while True:
+            try:
+                count = self._send(what, statement, {"batch": self.batch, **parameters}, "removed")
+            except _TooLarge as error:
+                self._halve(what, self.batch, error)
+                continue
+            removed += count
+            if not count:
+                return removed
+
+    def one(self, what: str, statement: str, **parameters: Any) -> list[dict[str, Any]]:
+        """Return the rows that a statement in a transaction of its own answers."""
+        from neo4j.exceptions import DriverError, Neo4jError
+
+        try:
+            answered: list[dict[str, Any]] = self.session.execute_write(
+                lambda transaction: transaction.run(statement, parameters).data()
+            )
+        except (DriverError, Neo4jError) as error:
+            raise explain(error, what) from error
+        return answered
+
+    def _write_chunk(
+        self, what: str, statement: str, chunk: list[Row], advance: Callable[[int], None]
+    ) -> None:
+        position = 0
+        while position < len(chunk):
+            part = chunk[position : position + self.batch]
+            try:
+                written = self._send(what, statement, {"rows": part}, "written")
+            except _TooLarge as error:
+                self._halve(what, len(part), error)
+                continue
+            if written != len(part):
+                raise DatabaseError(
+                    f"{what}: {len(part)} rows were sent and {written} written",
+                    "a node that they start or end at is missing: load again; if it stays, report it",
+                )
+            position += len(part)
+            advance(len(part))
+
+    def _send(self, what: str, statement: str, parameters: dict[str, Any], answer: str) -> int:
+        from neo4j.exceptions import DriverError, Neo4jError
+
+        def work(transaction: neo4j.ManagedTransaction) -> int:
+            try:
+                return int(transaction.run(statement, parameters).single(strict=True)[answer])
+            except Neo4jError as error:
+                if error.code in MEMORY_CODES:  # the driver would send the same batch again for 30 s
+                    raise _TooLarge from error
+                raise
+
+        try:
+            return int(self.session.execute_write(work))
+        except (DriverError, Neo4jError) as error:
+            if isinstance(error, Neo4jError) and error.code in MEMORY_CODES:
+                raise _TooLarge from error
+            raise explain(error, what) from error
+
+    def _halve(self, what: str, size: int, error: _TooLarge) -> None:
+        if size <= 1:
+            cause = error.__cause__
+            raise (explain(cause, what) if isinstance(cause, Exception) else error) from cause
+        self.batch = size // 2
+        logger.warning("%s: too much for the database's memory; going on with %d rows", what, self.batch)
+
+
+def chunks(rows: Iterable[Row], size: Callable[[], int]) -> Iterator[list[Row]]:
+    """Yield the rows in lists of `size()` rows, asked anew for each list; the last may be shorter."""
+    stream = iter(rows)
+    while chunk := list(itertools.islice(stream, size())):
+        yield chunk

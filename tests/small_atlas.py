@@ -1,0 +1,196 @@
+"""Builds the artifacts of a small atlas from edges and communities that a test writes by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from atlas.artifacts import Artifact, Run, Spec, write_table
+from atlas.schema import TABLES
+
+Clusters = Mapping[str, Sequence[Sequence[int]]]
+Evidence = tuple[int, int, int, int]
+"""testable, depleted, enriched pairs; covered leaves."""
+
+
+@dataclass
+class Small:
+    """What an atlas consists of; the rest of its tables is filled in."""
+
+    n_features: int
+    edges: dict[tuple[int, int], float]
+    clusters: Clusters = field(default_factory=dict)
+    evidence: dict[tuple[str, int], Evidence] = field(default_factory=dict)
+    egos: dict[int, Evidence] = field(default_factory=dict)
+    firing: dict[int, int] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
+    tokens: dict[int, list[str]] = field(default_factory=dict)
+    classes: dict[int, str] = field(default_factory=dict)
+    weak: tuple[tuple[int, int], ...] = ()
+    """Pairs that are significant and not on the backbone."""
+
+    def firing_count(self, index: int) -> int:
+        return self.firing.get(index, 100)
+
+    def write(self, path: Path, *, corpus: str = "notes") -> dict[str, Artifact]:
+        """Write the four artifacts into a run directory and return them."""
+        with Run(path) as run:
+            return {
+                spec.name: run.produce(spec, lambda directory, write=write: write(directory) or {})
+                for spec, write in (
+                    (Spec("10-activations", 1, {"corpus": corpus}), self._activations),
+                    (Spec("30-edges", 1, {"phi": 0.1}, ("10-activations",)), self._edges),
+                    (Spec("40-clusters", 1, {}, ("30-edges",)), self._clusters),
+                    (Spec("50-structure", 1, {}, ("40-clusters",)), self._structure),
+                )
+            }
+
+    def _activations(self, directory: Path) -> dict[str, Any]:
+        return {
+            "model": "a model", "release": None, "sae_id": "an SAE", "hook_name": "blocks.9.hook_resid_post",
+            "d_sae": self.n_features, "corpus": "notes", "n_tokens": 1000, "n_documents": 10,
+            "firing_rule": "any", "neuronpedia_id": None,
+        }  # fmt: skip
+
+    def _edges(self, directory: Path) -> dict[str, Any]:
+        pairs = sorted([*self.edges, *self.weak])
+        filled = {
+            "a": [a for a, _ in pairs], "b": [b for _, b in pairs],
+            "phi": [self.edges.get(pair, 0.05) for pair in pairs],
+            "kind": ["CO_OCCURS"] * len(pairs), "basis": ["lexical"] * len(pairs),
+            "kept_by": ["phi" if pair in self.edges else None for pair in pairs],
+            "p_a_given_b": [0.25] * len(pairs), "p_b_given_a": [0.75] * len(pairs),
+            "lift_t": [None if a % 2 else 1.5 for a, _ in pairs],
+        }  # fmt: skip
+        for column in TABLES["edges"].columns:
+            filled.setdefault(column.name, [1 if column.type == "integer" else 0.5] * len(pairs))
+        write_table(directory, "edges", filled)
+        return {
+            "n_alive": self.n_features, "n_pairs_seen": len(pairs), "n_pairs_tested": len(pairs),
+            "n_significant": len(pairs), "n_edges": len(self.edges), "phi_cut": 0.1, "control": "none",
+            "control_significant": None, "empirical_fdr": None,
+        }  # fmt: skip
+
+    def _clusters(self, directory: Path) -> dict[str, Any]:
+        clusters, members = self._cluster_rows(), []
+        for level, groups in self.clusters.items():
+            members += [(index, level, number) for number, group in enumerate(groups) for index in group]
+        members.sort()
+        write_table(directory, "clusters", _columns("clusters", clusters))
+        write_table(
+            directory,
+            "membership",
+            {
+                "index": [index for index, _, _ in members],
+                "level": [level for _, level, _ in members],
+                "cluster": [number for _, _, number in members],
+            },
+        )
+        return {}
+
+    def _cluster_rows(self) -> list[dict[str, Any]]:
+        rows = []
+        for level, groups in self.clusters.items():
+            outer = {"coarse": (), "middle": self.clusters.get("coarse", ())}.get(
+                level, self.clusters.get("middle", ())
+            )
+            for number, group in enumerate(groups):
+                holders = [i for i, whole in enumerate(outer) if set(group) <= set(whole)]
+                rows.append(
+                    {
+                        "cluster": number, "level": level, "resolution": 0.05, "size": len(group),
+                        "parent": holders[0] if holders else None,
+                    }
+                )  # fmt: skip
+        return sorted(rows, key=lambda row: (row["level"], row["cluster"]))
+
+    def _structure(self, directory: Path) -> dict[str, Any]:
+        features = [self._feature(index) for index in range(self.n_features)]
+        egos = [self._ego(index) for index in sorted(self.egos)]
+        shapes = [self._shape(row["level"], row["cluster"]) for row in self._cluster_rows()]
+        write_table(directory, "features", _columns("features", features))
+        write_table(directory, "egos", _columns("egos", egos))
+        write_table(directory, "shapes", _columns("shapes", shapes))
+        return {}
+
+    def _feature(self, index: int) -> dict[str, Any]:
+        count = self.firing_count(index)
+        return {
+            "index": index, "name": self.names.get(index, f"feature {index}"), "firing_count": count,
+            "density": count / 1000, "class": self.classes.get(index, "alive"), "mean": 1.0, "max": 2.0,
+            "top_tokens": self.tokens.get(index, [f" token{index}"]), "neuronpedia_url": None,
+        }  # fmt: skip
+
+    def _ego(self, index: int) -> dict[str, Any]:
+        testable, depleted, enriched, covered = self.egos[index]
+        return {
+            "index": index, "ego_size": 4, "leaf_density": 0.5, "ego_testable_pairs": testable,
+            "ego_depleted_pairs": depleted, "ego_enriched_pairs": enriched, "ego_covered_leaves": covered,
+            "ego_leaf_association": -1.5, "ego_coverage": 0.5, "ego_hub_given_leaf": 0.9,
+        }  # fmt: skip
+
+    def _shape(self, level: str, number: int) -> dict[str, Any]:
+        testable, depleted, enriched, covered = self.evidence.get((level, number), (0, 0, 0, 0))
+        group = self.clusters[level][number]
+        return {
+            "level": level, "cluster": number, "name": f"{level} {number}", "clustering": 0.0, "diameter": 2,
+            "strength": 0.5, "testable_pairs": testable, "depleted_pairs": depleted,
+            "enriched_pairs": enriched, "covered_leaves": covered, "leaf_association": None,
+            "top_tokens": [token for index in group for token in self.tokens.get(index, [])][:8],
+        }  # fmt: skip
+
+
+def _columns(table: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {column.name: [row.get(column.name) for row in rows] for column in TABLES[table].columns}
+
+
+def star(hub: int, leaves: Sequence[int], phi: float = 0.5) -> dict[tuple[int, int], float]:
+    """Return the edges of a star."""
+    return {(min(hub, leaf), max(hub, leaf)): phi for leaf in leaves}
+
+
+def clique(members: Sequence[int], phi: float = 0.5) -> dict[tuple[int, int], float]:
+    """Return the edges of a clique."""
+    return {(a, b): phi for a in members for b in members if a < b}
+
+
+def chain(members: Sequence[int], phi: float = 0.5) -> dict[tuple[int, int], float]:
+    """Return the edges of a path."""
+    return {(min(a, b), max(a, b)): phi for a, b in zip(members, members[1:], strict=False)}
+
+
+def by_hand() -> Small:
+    """Return the atlas that the tests know by hand: one community of each shape, one ego of each class.
+
+    fine 0 star of 6 with exclusive leaves, 1 star of 6 without evidence, 2 clique of 5, 3 ring of 6,
+    4 path of 5, 5 pair, 6 triangle, 7 open triad; middle 0 holds fine 0 and 1, middle 1 holds fine 2,
+    coarse 0 holds both. Features 36, 41 and 46 are hubs of four leaves each, outside of all communities;
+    51 is dead, 52 dense, 53 alone. Edge 5-7 ties fine 0 to fine 1.
+    """
+    ring = {**chain(range(17, 23)), (17, 22): 0.5}
+    edges = {
+        **star(0, range(1, 6)), **star(6, range(7, 12)), **clique(range(12, 17)), **ring,
+        **chain(range(23, 28)), (28, 29): 0.4, **clique(range(30, 33)), **chain([33, 34, 35]),
+        **star(36, range(37, 41)), **star(41, range(42, 46)), (42, 43): 0.3, (44, 45): 0.3,
+        **star(46, range(47, 51)), (5, 7): 0.2,
+    }  # fmt: skip
+    fine = [range(0, 6), range(6, 12), range(12, 17), range(17, 23), range(23, 28), (28, 29), range(30, 33),
+            range(33, 36)]  # fmt: skip
+    return Small(
+        n_features=54,
+        edges=edges,
+        clusters={
+            "coarse": [range(0, 17)],
+            "middle": [range(0, 12), range(12, 17)],
+            "fine": [list(group) for group in fine],
+        },
+        evidence={("fine", 0): (6, 4, 1, 4), ("fine", 1): (2, 2, 0, 4)},
+        egos={36: (5, 4, 1, 3), 41: (5, 0, 4, 4), 46: (5, 1, 2, 4)},
+        firing={0: 500, 6: 500, 36: 400, 41: 400, 46: 400, 51: 0},
+        names={0: "run", 1: "go", 36: "begins with N"},
+        tokens={0: [" run", " go"], 1: [" go", " gone"], 36: [" new", "("], 37: ["(", '"', "\\"]},
+        classes={51: "dead", 52: "dense"},
+        weak=((1, 2), (0, 53)),
+    )
