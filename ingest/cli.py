@@ -1,0 +1,192 @@
+"""The commands `atlas ingest ...`: one for each stage, and all of them in a row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from atlas.ingest import options
+
+if TYPE_CHECKING:
+    from atlas.artifacts import Artifact, Run
+
+
+@click.group()
+def ingest() -> None:
+    """Build an atlas, stage by stage or in one go.
+
+    A stage reads finished artifacts of the run directory and writes one of its own. Stages that
+    are done are skipped; changed ones, and all after them, are redone.
+    """
+
+
+@ingest.command()
+@options.source
+@options.run
+@options.as_json
+def activations(run_directory: Path, as_json: bool, **given: Any) -> None:
+    """Run text through a model and an SAE, and keep the firings."""
+    with _open(run_directory) as run:
+        options.show_artifact(stage_activations(run, **given), as_json=as_json)
+
+
+@ingest.command()
+@options.counting
+@options.memory
+@options.run
+@options.as_json
+def counts(run_directory: Path, as_json: bool, **given: Any) -> None:
+    """Count exactly which features fire together."""
+    with _open(run_directory) as run:
+        options.show_artifact(stage_counts(run, **given), as_json=as_json)
+
+
+@ingest.command()
+@options.testing
+@options.memory
+@options.seed
+@options.run
+@options.as_json
+def edges(run_directory: Path, as_json: bool, **given: Any) -> None:
+    """Test every pair, and keep the edges that hold up."""
+    with _open(run_directory) as run:
+        options.show_artifact(stage_edges(run, **given), as_json=as_json)
+
+
+@ingest.command()
+@options.communities
+@options.seed
+@options.run
+@options.as_json
+def clusters(run_directory: Path, as_json: bool, **given: Any) -> None:
+    """Find communities on three nested levels."""
+    with _open(run_directory) as run:
+        options.show_artifact(stage_clusters(run, **given), as_json=as_json)
+
+
+@ingest.command()
+@options.seed
+@options.run
+@options.as_json
+def structure(run_directory: Path, as_json: bool, **given: Any) -> None:
+    """Gather the evidence for shapes: of communities, and of each feature's neighbours."""
+    with _open(run_directory) as run:
+        options.show_artifact(stage_structure(run, **given), as_json=as_json)
+
+
+@ingest.command()
+@options.naming
+@options.run
+@options.as_json
+def graph(run_directory: Path, as_json: bool, **given: Any) -> None:
+    """Load the atlas into Neo4j, and let Cypher classify it."""
+    with _open(run_directory) as run:
+        options.show_artifact(stage_graph(run, **given), as_json=as_json)
+
+
+@ingest.command("all")
+@options.source
+@options.counting
+@options.testing
+@options.communities
+@options.naming
+@options.memory
+@options.seed
+@options.run
+@options.as_json
+def all_stages(run_directory: Path, as_json: bool, **given: Any) -> None:
+    """Every stage in a row, from text to the classified graph."""
+    with _open(run_directory) as run:
+        for stage, names in STAGES:
+            artifact = stage(run, **{name: given[name] for name in names})
+        options.show_artifact(artifact, as_json=as_json)
+
+
+def _open(run_directory: Path) -> Run:
+    from atlas.artifacts import Run
+
+    return Run(run_directory)
+
+
+def stage_activations(
+    run: Run, *, corpus: str | Path, text_column: str = "text", split: str = "train", subset: str | None = None, **given: Any
+) -> Artifact:
+    """Return `10-activations`."""
+    from atlas.ingest.activations import activations
+    from atlas.ingest.corpus import open_corpus
+
+    opened = open_corpus(corpus, text_column=text_column, split=split, subset=subset)
+    return activations(run, corpus=opened, **given)
+
+
+def stage_counts(run: Run, **given: Any) -> Artifact:
+    """Return `20-counts`."""
+    from atlas.counting import count
+
+    return count(run, **given)
+
+
+def stage_edges(
+    run: Run,
+    *,
+    q: float = 0.05,
+    min_joint: int = 5,
+    min_lift: float = 2.0,
+    min_firings: int = 20,
+    max_density: float = 0.1,
+    **given: Any,
+) -> Artifact:
+    """Return `30-edges`."""
+    from atlas.association import associate
+    from atlas.association.testing import Gates
+    from atlas.ingest.progress import progress
+
+    gates = Gates(q, min_joint, min_lift, min_firings, max_density)
+    with progress("edges", total=2 * _n_features(run), unit="features") as advance:
+        return associate(run, gates=gates, advance=advance, **given)
+
+
+def stage_clusters(run: Run, **given: Any) -> Artifact:
+    """Return `40-clusters`."""
+    from atlas.communities import cluster
+
+    return cluster(run, **given)
+
+
+def stage_structure(run: Run, **given: Any) -> Artifact:
+    """Return `50-structure`."""
+    from atlas.shapes import structure
+
+    return structure(run, **given)
+
+
+def stage_graph(run: Run, *, name: str | None = None, replace: bool = False) -> Artifact:
+    """Return `60-neo4j`, loaded into the server that the environment names, or the managed one."""
+    from atlas.ingest.connection import resolve
+    from atlas.ingest.graph import load
+
+    return load(run, resolve(), name=name or run.path.resolve().name, replace=replace)
+
+
+def _n_features(run: Run) -> int:
+    return int(run.artifact("20-counts").results["d_sae"])
+
+
+_SOURCE = (
+    "model", "sae", "sae_id", "corpus", "text_column", "split", "subset", "tokens", "context", "prepend_bos", "hook",
+    "special_tokens", "batch_size", "shard_tokens", "device", "expect_l0",
+)  # fmt: skip
+_TESTING = (
+    "q", "min_joint", "min_lift", "min_firings", "max_density", "phi_cut", "target_degree", "control", "seed", "memory",
+)  # fmt: skip
+STAGES = (
+    (stage_activations, _SOURCE),
+    (stage_counts, ("span", "memory")),
+    (stage_edges, _TESTING),
+    (stage_clusters, ("resolutions", "seed")),
+    (stage_structure, ("seed",)),
+    (stage_graph, ("name", "replace")),
+)
+"""Every stage in order, with the options that it takes."""

@@ -1,0 +1,157 @@
+"""The demo's last page: the summary as people read it."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from atlas.ingest.demo.summary import Summary
+from atlas.ingest.server.home import default_home
+
+SUBGRAPHS = ("coarse", "middle", "fine", "ego")
+SHAPES = ("hub-spoke", "star-like", "joint", "fully connected", "triangle", "pair", "mixed", "undetermined")
+BASIS = {
+    "lexical": "explained by the token alone",
+    "contextual": "beyond the token",
+    "mixed": "between",
+    "untested": "on rare tokens",
+}
+
+
+def show(summary: Summary) -> None:
+    """Print the summary on stdout."""
+    console = Console(highlight=False, soft_wrap=True)
+    figures = summary.figures
+    console.print()
+    _heading(console, f"The atlas “{figures['name']}”")
+    for name, text in (*_made(figures), *_found(figures)):
+        console.print(Text.assemble((f"  {name:<13}", "bold"), text))
+    console.print()
+    _heading(console, "Shapes, as Cypher classified them (in brackets: the same graph rewired at random, degrees kept)")
+    console.print(_census(summary))
+    console.print(
+        Text(
+            "  hub-spoke: leaves exclusive under the hub, tested; star-like: a star by topology alone, which chance\n"
+            "  makes as often; ego: a feature with its rarer neighbours; joint: leaves that fire together under it.",
+            style="dim",
+        )
+    )
+    for title, row_of in (
+        ("hub-spoke egos", _ego), ("hub-spoke", _star), ("fully connected", _clique),
+    ):  # fmt: skip
+        console.print()
+        _heading(console, {"hub-spoke egos": "Features whose rarer neighbours exclude each other under them",
+                           "hub-spoke": "Hub-spoke communities",
+                           "fully connected": "Fully connected communities"}[title])  # fmt: skip
+        rows = summary.best[title]
+        if not rows:
+            console.print("  none here")
+        for row in rows:
+            console.print(row_of(row))
+    _next(console, summary)
+
+
+def _heading(console: Console, text: str) -> None:
+    console.print(Text(text, style="bold"))
+
+
+def _made(figures: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("model", f"{figures['model']}, {figures['hook_name']}"),
+        ("SAE", f"{figures['sae_id']} ({figures['architecture']}), {figures['d_sae']:,} features"),
+        ("text", f"{figures['corpus']}: {figures['n_tokens']:,} tokens of {figures['n_documents']:,} documents, "
+                 f"{figures['mean_l0']:.1f} features on each"),
+        ("features", f"{figures.get('n_alive', 0):,} alive, {figures.get('n_dead', 0):,} dead, "
+                     f"{figures.get('n_dense', 0):,} dense"),
+    ]  # fmt: skip
+
+
+def _found(figures: dict[str, Any]) -> list[tuple[str, str]]:
+    control = "not run"
+    if figures["control"] != "none":
+        control = (
+            f"a copy permuted within documents keeps {figures['control_significant']:,} (expected 0); "
+            f"{figures['control_passing_real_cut']:,} of its pairs pass the real cut: "
+            f"empirical false-discovery share {figures['empirical_fdr']:.2g}"
+        )
+    kept = figures["n_edges"]
+    basis = ", ".join(f"{100 * n / kept:.0f} % {BASIS[name]}" for name, n in figures["basis"].items() if kept)
+    levels = ", ".join(
+        f"{figures['n_clusters'][level]:,} {level} (γ {gamma:g})"
+        for level, gamma in zip(figures["n_clusters"] and ("coarse", "middle", "fine"), figures["resolutions"],
+                                strict=True)
+    )  # fmt: skip
+    return [
+        ("pairs", f"{figures['n_pairs_seen']:,} seen together, of {figures['n_pairs_tested']:,} tested"),
+        ("significant", f"{figures['n_significant']:,} within their documents (q {figures['q']:g}, {figures['min_joint']} "
+                        f"joint firings, lift {figures['min_lift']:g} or more)"),
+        ("control", control),
+        ("backbone", f"{kept:,} edges with φ ≥ {figures['phi_cut']:g} ({figures['phi_cut_rule']})"),
+        ("", basis),
+        ("communities", levels),
+        ("clustering", f"{figures['clustering']['real']:.2f} mean local clustering "
+                       f"({figures['clustering']['rewired']:.2f} rewired)"),
+    ]  # fmt: skip
+
+
+def _census(summary: Summary) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=True)
+    table.add_column("class")
+    for subgraph in SUBGRAPHS:
+        table.add_column("egos" if subgraph == "ego" else subgraph, justify="right")
+    real, rewired = summary.census["real"], summary.census["rewired"]
+    for shape in SHAPES:
+        if any(shape in real.get(subgraph, {}) or shape in rewired.get(subgraph, {}) for subgraph in SUBGRAPHS):
+            cells = [_cell(real.get(each, {}).get(shape), rewired.get(each, {}).get(shape)) for each in SUBGRAPHS]
+            table.add_row(shape, *cells)
+    return table
+
+
+def _cell(real: int | None, rewired: int | None) -> str:
+    return "" if real is None and rewired is None else f"{real or 0:,} [{rewired or 0:,}]".replace("[", "(").replace("]", ")")
+
+
+def _ego(row: dict[str, Any]) -> Text:
+    return _line(row["name"], row["leaves"], f"{row['leaf_association']:+.1f} bits between leaves, "
+                 f"P(hub | leaf) {row['hub_given_leaf']:.2f}, feature {row['feature']}")  # fmt: skip
+
+
+def _star(row: dict[str, Any]) -> Text:
+    return _line(row["hub_name"], row["leaves"], f"{row['depleted_pairs']} of {row['testable_pairs']} leaf pairs "
+                 f"exclusive, {row['level']} {row['cluster']}")  # fmt: skip
+
+
+def _clique(row: dict[str, Any]) -> Text:
+    return _line(None, row["members"], f"density {row['density']:.2f}, mean φ {row['strength']:.2f}, "
+                 f"{row['level']} {row['cluster']}")  # fmt: skip
+
+
+def _line(hub: str | None, others: list[str], evidence: str) -> Text:
+    start = Text.assemble("  ", (hub, "bold"), " ← ") if hub else Text("  ")
+    return Text.assemble(start, " | ".join(others), (f"\n      {evidence}", "dim"))
+
+
+def _next(console: Console, summary: Summary) -> None:
+    name = summary.figures["name"]
+    best = summary.best["hub-spoke egos"] or [{"feature": 0}]
+    home = "" if summary.home == str(default_home()) else f" --home {shlex.quote(summary.home)}"
+    console.print()
+    _heading(console, "Neo4j Browser, with a star filled in (press Ctrl+Enter to draw it)")
+    click.echo(f"  {summary.browser}")
+    console.print(f"  user neo4j; the password is in {summary.password_file}", markup=False)
+    console.print()
+    _heading(console, "Three commands to try next")
+    for command in (
+        f"atlas query run neighbours -p atlas={name} -p feature={best[0]['feature']}{home}",
+        f"atlas query run features_by_token -p atlas={name} -p text=Monday{home}",
+        f"atlas query list{''}",
+    ):
+        console.print(f"  {command}", markup=False)
+    console.print()
+    console.print(f"The database stays up. Stop it with: atlas db down{home}", markup=False)

@@ -1,0 +1,96 @@
+"""The demo: every stage on the shipped text and SAE, into the managed Neo4j."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from atlas.ingest import cli as stages
+from atlas.ingest.demo.summary import Summary, summarise
+from atlas.ingest.paths import cache_home, data_home
+
+if TYPE_CHECKING:
+    from atlas.artifacts import Run
+
+logger = logging.getLogger("atlas")
+
+HERE = Path(__file__).parent
+TEXT = HERE / "text.jsonl"
+SAE = HERE / "sae"
+NAME = "demo"
+BATCH_SIZE = 32
+
+
+def default_run() -> Path:
+    """Return the demo's run directory."""
+    return data_home() / "demo"
+
+
+def demo_atlas(
+    run_directory: Path,
+    *,
+    name: str = NAME,
+    corpus: Path = TEXT,
+    tokens: int | None = None,
+    device: str = "auto",
+    home: Path | None = None,
+    model: Path | None = None,
+) -> Summary:
+    """Return the summary of the demo's atlas, built, loaded and classified; what is done is not done again.
+
+    Parameters
+    ----------
+    run_directory
+        Where the artifacts are kept.
+    name
+        Name of the atlas in the database.
+    corpus, tokens
+        Text, the shipped one by default, and how many tokens of it.
+    home
+        Folder of the managed server; its default.
+    model
+        Folder of the converted model; fetched and made in the cache by default.
+    """
+    from atlas.artifacts import Run
+    from atlas.ingest.connection import managed_target, open_driver
+    from atlas.ingest.graph import load_run
+    from atlas.ingest.server.process import up
+
+    with Run(run_directory) as run:
+        _build(run, corpus=corpus, tokens=tokens, device=device, model=model)
+        logger.info("neo4j: starting the managed server")
+        server = up(home)
+        target = managed_target(home)
+        with open_driver(target) as driver:
+            # The demo's atlas is made anew by the demo alone, so that another --tokens may replace it.
+            load_run(run, driver, name=name, target=str(target), database=target.database, replace=True)
+            return summarise(run, driver, name=name, server=server, database=target.database)
+
+
+def _build(run: Run, *, corpus: Path, tokens: int | None, device: str, model: Path | None) -> None:
+    from atlas.ingest.demo.model import demo_model
+
+    settings: dict[str, Any] = {
+        "model": model or demo_model(cache_home()),
+        "sae": SAE,
+        "corpus": corpus,
+        "tokens": tokens,
+        "device": device,
+        "batch_size": BATCH_SIZE,
+        "resume_command": resume_command(run.path, tokens=tokens),
+    }
+    stages.stage_activations(run, **settings)
+    stages.stage_counts(run)
+    stages.stage_edges(run)
+    stages.stage_clusters(run)
+    stages.stage_structure(run)
+
+
+def resume_command(run_directory: Path, *, tokens: int | None) -> str:
+    """Return the command that goes on with a demo that was interrupted."""
+    words = ["atlas", "demo"]
+    if run_directory.resolve() != default_run().resolve():
+        words += ["--run", str(run_directory)]
+    return shlex.join([*words, *(["--tokens", str(tokens)] if tokens else [])])

@@ -1,0 +1,118 @@
+"""The options that several commands share, each with one name and one meaning."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from atlas.artifacts import Artifact
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+DEFAULT_RUN = Path("atlas-run")
+
+
+class Size(click.ParamType):
+    """A number of bytes: `4G`, `500M`, `1073741824`."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the bytes."""
+        if isinstance(value, int):
+            return value
+        units = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+        text = str(value).strip().upper().removesuffix("IB").removesuffix("B")
+        factor = units.get(text[-1:], 1)
+        number = text[:-1] if text[-1:] in units else text
+        try:
+            size = int(float(number) * factor)
+        except (ValueError, OverflowError):
+            size = 0
+        if size <= 0:
+            self.fail(f"{value!r} is no size; write 500M or 4G", param, ctx)
+        return size
+
+
+def options(*chosen: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return one decorator for several options, shown in the order given."""
+
+    def decorate(function: Command) -> Command:
+        return functools.reduce(lambda wrapped, option: option(wrapped), reversed(chosen), function)
+
+    return decorate
+
+
+run = click.option(
+    "--run",
+    "run_directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEFAULT_RUN,
+    show_default=True,
+    help="Run directory: every artifact of one atlas.",
+)
+seed = click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+memory = click.option(
+    "--memory", type=Size(), default="4G", show_default=True, help="Memory for counting; does not change the result."
+)
+
+source = options(
+    click.option("--model", required=True, help="Model name, or a folder with a saved model."),
+    click.option("--sae", required=True, help="SAE release, or a folder with a saved SAE."),
+    click.option("--sae-id", help="SAE within its release."),
+    click.option("--corpus", required=True, help="Text: .txt, .jsonl, .parquet, a folder of them, or a data set's name."),
+    click.option("--text-column", default="text", show_default=True, help="Column of the text."),
+    click.option("--split", default="train", show_default=True, help="Split of a data set."),
+    click.option("--subset", help="Configuration of a data set."),
+    click.option("--tokens", type=click.IntRange(min=1), help="Tokens wanted.  [default: the whole corpus]"),
+    click.option("--context", type=click.IntRange(min=2), help="Tokens of a window.  [default: from the SAE]"),
+    click.option("--prepend-bos/--no-prepend-bos", default=None, help="BOS before each window.  [default: from the SAE]"),
+    click.option("--hook", help="Where in the model the SAE reads.  [default: from the SAE]"),
+    click.option("--special-token", "special_tokens", multiple=True, help="Token id or text to drop; BOS, EOS, PAD are."),
+    click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Windows a forward pass."),
+    click.option("--shard-tokens", type=click.IntRange(min=1), default=16384, show_default=True, help="Tokens a shard."),
+    click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda[:N]."),
+    click.option("--expect-l0/--no-expect-l0", default=True, help="Stop where L0 is far from the registry's."),
+)
+counting = options(
+    click.option("--span", type=click.IntRange(min=2), default=512, show_default=True, help="Longest stratum in tokens."),
+)
+testing = options(
+    click.option("--q", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="False-discovery rate."),
+    click.option("--min-joint", type=click.IntRange(min=1), default=5, show_default=True, help="Smallest joint count."),
+    click.option("--min-lift", type=float, default=2.0, show_default=True, help="Smallest lift within documents."),
+    click.option("--min-firings", type=click.IntRange(min=1), default=20, show_default=True, help="Below: dead."),
+    click.option("--max-density", type=click.FloatRange(0, 1), default=0.1, show_default=True, help="Above: dense."),
+    click.option("--phi-cut", type=click.FloatRange(-1, 1), help="Smallest phi on the backbone.  [default: by the rule]"),
+    click.option("--target-degree", type=click.FloatRange(min=0), default=15.0, show_default=True,
+                 help="The rule: the smallest cut from .1 on that leaves this mean degree."),
+    click.option("--control", type=click.Choice(["permute", "none"]), default="permute", show_default=True,
+                 help="Null that the test is repeated on."),
+)  # fmt: skip
+communities = click.option(
+    "--resolution", "resolutions", type=float, nargs=3, default=(0.005, 0.02, 0.05), show_default=True,
+    help="gamma of the coarse, middle and fine level.",
+)  # fmt: skip
+naming = options(
+    click.option("--name", help="Name of the atlas in the database.  [default: the run directory's]"),
+    click.option("--replace", is_flag=True, help="Replace an atlas of this name that was made otherwise."),
+)
+
+
+def show_artifact(artifact: Artifact, *, as_json: bool) -> None:
+    """Print where an artifact is and its figures."""
+    if as_json:
+        click.echo(json.dumps({"artifact": str(artifact.path), "digest": artifact.digest, **artifact.results},
+                              ensure_ascii=False))  # fmt: skip
+        return
+    click.echo(f"{artifact.path}")
+    for name, value in artifact.results.items():
+        if value is not None and value != []:
+            shown = f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else value
+            click.echo(f"  {name:<26} {shown}")
