@@ -1,0 +1,329 @@
+"""The managed server's life: first start, second start, kill, race, stop, wipe. Real processes throughout."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import psutil
+import pytest
+from click.testing import CliRunner
+
+from atlas.errors import DatabaseError, InputError, Interrupted
+from atlas.ingest.connection import managed_target, open_driver
+from atlas.ingest.server import config, launch
+from atlas.ingest.server.cli import db
+from atlas.ingest.server.home import Home, Running, ServerInfo
+from atlas.ingest.server.process import down, managed, status, up
+from atlas.ingest.server.version import NEO4J_VERSION
+from atlas.ingest.server.wipe import wipe, wipe_plan
+
+pytestmark = pytest.mark.neo4j
+COMMAND = [sys.executable, "-c", "from atlas.ingest.server.cli import db; db()"]
+
+
+@dataclass
+class Watched:
+    info: ServerInfo
+    seen: set[bytes]
+
+    @property
+    def password(self) -> bytes:
+        return self.info.password_file.read_bytes().strip()
+
+
+class ProcWatch(threading.Thread):
+    """Collects every command line and environment of every process while it runs."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.seen: set[bytes] = set()
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.is_set():
+            for pid in filter(str.isdigit, os.listdir("/proc")):
+                for name in ("cmdline", "environ"):
+                    with contextlib.suppress(OSError):
+                        self.seen.add(Path("/proc", pid, name).read_bytes())
+            time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """One server for this module, its first start watched; tests may stop it if they start it again."""
+    home = tmp_path_factory.mktemp("server") / "a hömé"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ATLAS_DATA", str(home.parent / "data"))
+        watch = ProcWatch()
+        watch.start()
+        try:
+            with managed(home) as info:
+                watch.ended.set()
+                watch.join()
+                yield Watched(info, watch.seen)
+        finally:
+            watch.ended.set()
+
+
+def invoke(*arguments: str) -> str:
+    result = CliRunner().invoke(db, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_first_start_shows_the_password_to_no_process(server: Watched) -> None:
+    """No command line and no environment of any process held it while the server was started first."""
+    joined = b"\n".join(server.seen)
+    assert launch.MAIN_CLASS.encode() in joined  # the watch did see the server itself
+    assert len(server.password) >= 24
+    assert server.password not in joined
+
+
+def test_password_is_in_one_private_file(server: Watched) -> None:
+    """Of all files of the home, store and logs included, only the 0600 file holds it."""
+    holders = [
+        path
+        for path in server.info.home.rglob("*")
+        if path.is_file() and server.password in path.read_bytes()
+    ]
+    assert holders == [server.info.password_file]
+    assert stat.S_IMODE(server.info.password_file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(server.info.home.stat().st_mode) == 0o700
+    assert not Home(server.info.home).auth.exists()
+
+
+def test_environment_of_the_caller_is_not_kept(server: Watched) -> None:
+    """The server's process has the few variables that Java needs, and no tokens of its starter."""
+    environ = psutil.Process(status(server.info.home).pid).environ()
+    assert set(environ) <= {*launch.PASSED_ON, "LC_ALL", "PWD", "_"}
+
+
+def test_up_twice_is_the_same_server(server: Watched) -> None:
+    """A second `up` returns the running server at once."""
+    before = status(server.info.home)
+    started = time.monotonic()
+    again = up(server.info.home)
+    assert (again.pid, again.started, again.state) == (before.pid, before.started, "running")
+    assert time.monotonic() - started < 5
+
+
+def test_status_as_json_and_as_text(server: Watched) -> None:
+    """All that a program needs, and the password's place, not the password."""
+    text = invoke("status", "--home", str(server.info.home))
+    told = json.loads(invoke("status", "--home", str(server.info.home), "--json"))
+    info = status(server.info.home)
+    assert told["state"] == "running"
+    assert (told["pid"], told["bolt_port"], told["http_port"]) == (info.pid, info.bolt_port, info.http_port)
+    assert told["version"] == NEO4J_VERSION
+    assert told["store_bytes"] > 0
+    assert told["uptime"] > 0
+    assert Path(told["password_file"]).exists()
+    assert Path(told["log"]).exists()
+    for output in (text, json.dumps(told)):
+        assert server.password.decode() not in output
+    assert str(info.pid) in text
+
+
+def test_server_listens_on_loopback_only(server: Watched) -> None:
+    """No address of another interface is bound."""
+    process = psutil.Process(status(server.info.home).pid)
+    listening = [c.laddr for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+    assert {address.port for address in listening} == {server.info.bolt_port, server.info.http_port}
+    assert {address.ip for address in listening} <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+
+
+def test_browser_is_served_and_its_address_fills_in_the_query(
+    server: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address answers, names this server's Bolt port and carries the query; SSH adds the tunnel."""
+    home, cypher = str(server.info.home), "MATCH (n) WHERE n.phi > 0.5 RETURN n & 1"
+    monkeypatch.delenv("SSH_CONNECTION", raising=False)
+    address = invoke("browser", "--home", home, cypher).strip()
+    fields = parse_qs(urlsplit(address).query)
+    assert fields["arg"] == [cypher]
+    assert fields["dbms"] == [f"bolt://neo4j@127.0.0.1:{server.info.bolt_port}"]
+    with urllib.request.urlopen(address, timeout=30) as answer:
+        assert b"<html" in answer.read().lower()
+    request = urllib.request.Request(str(server.info.http_uri), headers={"Accept": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:  # the discovery document that Browser reads
+        assert json.load(answer)["bolt_direct"].endswith(f":{server.info.bolt_port}")
+    monkeypatch.setenv("SSH_CONNECTION", "10.0.0.9 50000 10.0.0.1 2222")
+    told = json.loads(invoke("browser", "--home", home, "--json"))
+    assert f"-L {server.info.bolt_port}:127.0.0.1:{server.info.bolt_port}" in told["tunnel"]
+    assert "-p 2222" in told["tunnel"]
+    assert server.password.decode() not in json.dumps(told)
+
+
+def test_running_store_is_not_wiped(server: Watched) -> None:
+    """Wiping asks for a stopped server."""
+    with pytest.raises(InputError, match="runs"):
+        wipe(server.info.home)
+
+
+def test_killed_server_comes_back_with_its_data(server: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After SIGKILL, `up` recovers the store; a port that is taken meanwhile makes it choose others."""
+    home = server.info.home
+    with open_driver(managed_target(home)) as driver:
+        driver.execute_query("CREATE (:Kept {name: 'before the kill'})", database_="neo4j")
+    killed = psutil.Process(status(home).pid)
+    killed.kill()
+    deadline = time.monotonic() + 30
+    while launch.alive(killed.pid) is not None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert status(home).state == "stopped"
+    with pytest.raises(DatabaseError, match="not up") as caught:
+        managed_target(home)
+    assert "atlas db up" in caught.value.remedy
+
+    real = config.choose_ports
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        answers = [config.Ports(real().bolt, taken.getsockname()[1])]
+        monkeypatch.setattr(config, "choose_ports", lambda *asked: answers.pop() if answers else real(*asked))
+        lines: list[str] = []
+        again = up(home, report=lines.append)
+        assert again.http_port != taken.getsockname()[1]
+    assert not answers
+    assert any("taken meanwhile" in line for line in lines)
+    assert again.pid != killed.pid
+    with open_driver(managed_target(home)) as driver:
+        found = driver.execute_query("MATCH (k:Kept) RETURN k.name AS name", database_="neo4j").records
+    assert [record["name"] for record in found] == ["before the kill"]
+
+
+def test_lost_password_of_an_old_store_is_explained(server: Watched) -> None:
+    """Without its file the password of a store that exists cannot be had again, and is not made anew."""
+    info = status(server.info.home)
+    aside = info.password_file.with_name("aside")
+    info.password_file.rename(aside)
+    try:
+        with pytest.raises(DatabaseError, match="cannot be read") as caught:
+            up(info.home)
+        assert "--wipe" in caught.value.remedy
+        info.password_file.write_text("another-password\n")
+        with pytest.raises(DatabaseError, match="refuses the password"):
+            up(info.home)
+    finally:
+        aside.replace(info.password_file)
+    assert up(info.home).pid == info.pid
+
+
+def test_starter_killed_then_two_at_once_find_one_server(tmp_path: Path) -> None:
+    """SIGKILL to a waiting `up` leaves a server that two racing `up` both adopt, and `down` stops."""
+    home = tmp_path / "home"
+    first = subprocess.Popen([*COMMAND, "up", "--home", str(home)], stderr=subprocess.DEVNULL)
+    try:
+        spawned = wait_for_server(home)
+        first.kill()
+        first.wait()
+        Home(home).state.unlink(missing_ok=True)  # as if killed before it was written
+        racers = [
+            subprocess.Popen([*COMMAND, "up", "--home", str(home), "--json"], stdout=-1, stderr=-1)
+            for _ in range(2)
+        ]
+        outputs = [racer.communicate(timeout=300) for racer in racers]
+        assert [racer.returncode for racer in racers] == [0, 0], outputs
+        assert {json.loads(out)["pid"] for out, _ in outputs} == {spawned}
+        assert json.loads(invoke("down", "--home", str(home), "--json"))["stopped"] is True
+        assert launch.alive(spawned) is None
+        assert down(home) is False
+    finally:
+        down(home)
+
+    password = Home(home).password
+    assert [path.name for path, _ in wipe_plan(home)] == ["data", "logs", "run", "conf", "password"]
+    refused = CliRunner().invoke(db, ["down", "--wipe", "--home", str(home)], input="n\n")
+    assert refused.exit_code != 0
+    assert password.exists()
+    invoke("down", "--wipe", "--yes", "--home", str(home))
+    assert not home.exists()
+
+
+def wait_for_server(home: Path) -> int:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for process in launch.servers(Home.at(home)):
+            return process.pid
+        time.sleep(0.02)
+    pytest.fail("no server process appeared")
+
+
+def test_interrupt_while_starting_leaves_no_server(tmp_path: Path) -> None:
+    """Ctrl-C during the wait stops the child that this call started."""
+    script = (
+        "import sys; from atlas.errors import Interrupted; from atlas.ingest.server.process import up\n"
+        "try: up(sys.argv[1])\n"
+        "except Interrupted as error: print(error); sys.exit(error.exit_code)"
+    )
+    home = tmp_path / "home"
+    starter = subprocess.Popen([sys.executable, "-c", script, str(home)], stdout=-1)
+    spawned = wait_for_server(home)
+    time.sleep(0.5)
+    starter.send_signal(signal.SIGINT)
+    out, _ = starter.communicate(timeout=90)
+    assert starter.returncode == Interrupted.exit_code
+    assert b"stopped again" in out
+    assert not psutil.pid_exists(spawned)
+    assert status(home).state == "stopped"
+
+
+def test_unknown_key_stops_the_start_and_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server validates its configuration strictly; its last telling lines and its log are named."""
+    real = config.render
+    monkeypatch.setattr(
+        config, "render", lambda ports, memory: real(ports, memory) + "db.query.default_language=CYPHER_5\n"
+    )
+    with pytest.raises(DatabaseError) as caught:
+        up(tmp_path / "home")
+    assert "db.query.default_language" in caught.value.cause
+    assert str(tmp_path / "home" / "logs" / "console.log") in caught.value.cause
+    assert status(tmp_path / "home").state == "stopped"
+
+
+def test_fault_28_the_holder_of_a_home_is_named(tmp_path: Path) -> None:
+    """Who cannot have the home is told by which process; a killed holder holds nothing."""
+    script = (
+        "import sys, time; from pathlib import Path; from atlas.ingest.server.hold import held\n"
+        "with held(Path(sys.argv[1]), purpose='testing', wait=5, report=print):\n"
+        "    print('held', flush=True); time.sleep(600)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=-1)
+    try:
+        assert holder.stdout is not None
+        with holder.stdout as out:
+            assert out.readline() == b"held\n"
+        for call in (up, down):
+            with pytest.raises(InputError) as caught:
+                call(tmp_path, wait=0.3)
+            assert f"process {holder.pid} (testing)" in caught.value.cause
+            assert caught.value.exit_code == 3
+    finally:
+        holder.kill()
+        holder.wait()
+    assert down(tmp_path, wait=5) is False
+
+
+def test_a_later_process_with_the_noted_pid_is_not_the_server(tmp_path: Path) -> None:
+    """A stale note whose pid now belongs to another program: nothing runs, and nothing is stopped."""
+    home = Home.at(tmp_path / "home")
+    home.make()
+    home.password.write_text("x")
+    myself = psutil.Process()
+    note = Running(myself.pid, myself.create_time(), bolt_port=1, http_port=2, version=NEO4J_VERSION)
+    for text in (json.dumps(asdict(note)), "{}", "half a no"):
+        home.state.write_text(text)
+        assert status(home.path).state == "stopped"
+        assert down(home.path) is False

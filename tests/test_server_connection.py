@@ -1,0 +1,223 @@
+"""Reaching a database: what is resolved from the environment, and faults 58 to 61 and 66 on a real server."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from neo4j.exceptions import ClientError
+
+from atlas.errors import DatabaseError
+from atlas.ingest.connection import Target, managed_target, open_driver, parse_version, resolve_target
+from atlas.ingest.server.home import ServerInfo
+from atlas.ingest.server.process import managed
+
+pytestmark = pytest.mark.neo4j
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerInfo]:
+    home = tmp_path_factory.mktemp("connection") / "home"
+    with managed(home) as info:
+        yield info
+
+
+@pytest.fixture
+def target(server: ServerInfo) -> Target:
+    return managed_target(server.home)
+
+
+def refused(target: Target, **options: tuple[int, int]) -> DatabaseError:
+    """Return the error of opening a target, held to what every such error has."""
+    with pytest.raises(DatabaseError) as caught, open_driver(target, **options):
+        pytest.fail("a driver was opened")
+    error = caught.value
+    assert error.exit_code == 4
+    assert error.remedy
+    assert "\n" not in error.cause
+    if target.password:
+        assert target.password not in f"{error.cause} {error.remedy}"
+    return error
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_managed_server_is_reached(server: ServerInfo, target: Target) -> None:
+    """Without NEO4J_URI the managed server is meant; its driver gives notifications."""
+    assert resolve_target({}, home=server.home) == target
+    assert target.managed
+    assert target.password not in repr(target) + str(target)
+    with open_driver(target) as driver:
+        summary = driver.execute_query("MATCH (n:NoSuchLabel) RETURN n LIMIT 1", database_="neo4j").summary
+    assert any("NoSuchLabel" in each.status_description for each in summary.gql_status_objects)
+
+
+def test_environment_names_another_server(server: ServerInfo, target: Target) -> None:
+    """All four variables are read; a user's home database is meant where none is named."""
+    environ = {"NEO4J_URI": target.uri, "NEO4J_PASSWORD": str(target.password)}
+    found = resolve_target(environ)
+    assert found == Target(target.uri, "neo4j", target.password, None, managed=False)
+    with open_driver(found) as driver:
+        driver.verify_connectivity()
+    full = environ | {"NEO4J_USERNAME": "ada", "NEO4J_DATABASE": "atlases"}
+    assert (resolve_target(full).username, resolve_target(full).database) == ("ada", "atlases")
+    with open_driver(replace(found, uri=found.uri.replace("bolt://", "neo4j://"))) as driver:
+        driver.verify_connectivity()
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"NEO4J_URI": "bolt://h:7687"}, "NEO4J_PASSWORD is not"),
+        ({"NEO4J_URI": "http://h:7474", "NEO4J_PASSWORD": "p"}, "expected neo4j"),
+        ({"NEO4J_URI": "bolt://", "NEO4J_PASSWORD": "p"}, "expected neo4j"),
+        ({"NEO4J_URI": "bolt://neo4j:hunter2@h:7687", "NEO4J_PASSWORD": "p"}, "holds a user or password"),
+    ],
+)
+def test_unusable_environment_is_refused(environ: dict[str, str], said: str) -> None:
+    with pytest.raises(DatabaseError, match=said) as caught:
+        resolve_target(environ)
+    assert caught.value.remedy
+    assert "hunter2" not in caught.value.cause + caught.value.remedy
+
+
+def test_no_server_is_answered_with_how_to_start_one(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match="not up") as caught:
+        resolve_target({}, home=tmp_path / "none")
+    assert caught.value.remedy.startswith("atlas db up")
+
+
+@pytest.mark.parametrize("scheme", ["bolt", "neo4j"])
+def test_fault_58_refused(target: Target, scheme: str) -> None:
+    """A closed port: is the server running, which port, and no routing through a tunnel."""
+    error = refused(replace(target, uri=f"{scheme}://127.0.0.1:{free_port()}"))
+    assert "connection refused" in error.cause
+    assert "is the server running" in error.remedy
+    assert ("tunnel" in error.remedy) == (scheme == "neo4j")
+
+
+def test_fault_58_wrong_port_and_wrong_name(server: ServerInfo, target: Target) -> None:
+    """Browser's port and an unknown host are told apart from a server that is down."""
+    assert "HTTP, not Bolt" in refused(replace(target, uri=f"bolt://127.0.0.1:{server.http_port}")).cause
+    assert "not known" in refused(replace(target, uri="bolt://no-such-host.invalid:7687")).cause
+
+
+def test_fault_59_wrong_password_is_tried_once(target: Target) -> None:
+    """The remedy tells of volumes, and the right password works at once: nothing was tried in a loop."""
+    error = refused(replace(target, password="not-the-password"))
+    assert "refuses the password of user neo4j" in error.cause
+    assert "first password" in error.remedy
+    with open_driver(target) as driver:
+        driver.verify_connectivity()
+
+
+def test_fault_59_locked_out(target: Target) -> None:
+    """A server that has locked a user out says so, and the remedy is to wait."""
+    with open_driver(target) as driver:
+        driver.execute_query("CREATE USER stranger SET PASSWORD 'right-0123'", database_="system")
+    stranger = replace(target, username="stranger", password="wrong-each-time")
+    causes = [refused(stranger).cause for _ in range(5)]
+    assert "refuses the password" in causes[0]
+    assert "locked user stranger out" in causes[-1]
+
+
+@pytest.mark.parametrize("scheme", ["bolt", "neo4j"])
+def test_fault_60_missing_database(target: Target, scheme: str) -> None:
+    uri = target.uri.replace("bolt", scheme)
+    error = refused(replace(target, uri=uri, database="no-such-database"))
+    assert "no database no-such-database" in error.cause
+    assert "NEO4J_DATABASE" in error.remedy
+
+
+def test_fault_61_older_server(target: Target) -> None:
+    """A server below the minimum is refused by name; here the minimum is raised above the real one."""
+    error = refused(target, minimum=(9999, 0))
+    assert "is Neo4j 5.26.30, the atlas needs 9999.0 or later" in error.cause
+
+
+@pytest.mark.parametrize(
+    ("text", "version"), [("5.26.30", (5, 26)), ("5.27-aura", (5, 27)), ("2026.08.1", (2026, 8))]
+)
+def test_versions_of_both_lines_and_of_aura(text: str, version: tuple[int, int]) -> None:
+    assert parse_version(text) == version
+
+
+def test_version_that_is_none() -> None:
+    with pytest.raises(DatabaseError, match="gives its version"):
+        parse_version("Memgraph")
+
+
+@pytest.mark.parametrize("scheme", ["bolt+s", "neo4j+s"])
+def test_fault_66_tls_asked_of_a_plain_server(target: Target, scheme: str) -> None:
+    error = refused(replace(target, uri=target.uri.replace("bolt", scheme)))
+    assert "asks for TLS, the server does not use it" in error.cause
+
+
+def test_fault_66_plain_asked_of_a_tls_server(target: Target, tls_port: int) -> None:
+    error = refused(replace(target, uri=f"bolt://127.0.0.1:{tls_port}"))
+    assert "does not speak unencrypted Bolt" in error.cause
+    assert "bolt+s://" in error.remedy
+
+
+def test_fault_66_certificate_not_trusted(target: Target, tls_port: int) -> None:
+    error = refused(replace(target, uri=f"bolt+s://127.0.0.1:{tls_port}"))
+    assert "certificate is not trusted" in error.cause
+    assert "+ssc" in error.remedy
+
+
+def test_fault_59_first_password_must_be_changed(target: Target) -> None:
+    """A user whose password is to be changed first is told so, by the server's answer to the query."""
+    with open_driver(target) as driver:
+        driver.execute_query(
+            "CREATE USER fresh SET PASSWORD 'first-0123' CHANGE REQUIRED", database_="system"
+        )
+    error = refused(replace(target, username="fresh", password="first-0123"))
+    assert "wants the password of user fresh changed" in error.cause
+
+
+def test_errors_of_the_work_itself_pass(target: Target) -> None:
+    """Only reaching the database is translated: a mistake in a query keeps its own error."""
+    with pytest.raises(ClientError, match="Invalid input"), open_driver(target) as driver:
+        driver.execute_query("RETURM 1", database_="neo4j")
+
+
+@pytest.fixture
+def tls_port(tmp_path: Path) -> Iterator[int]:
+    """A port on which TLS, and only TLS, is spoken, with a self-signed certificate."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+         "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    def serve(listener: socket.socket) -> None:
+        while True:
+            try:
+                plain, _ = listener.accept()
+            except OSError:  # closed: the test has ended
+                return
+            with plain:
+                try:
+                    context.wrap_socket(plain, server_side=True).close()
+                except OSError:
+                    continue
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
