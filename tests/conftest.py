@@ -1,0 +1,68 @@
+"""What the whole suite shares: one real Neo4j server, and planted runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # worlds.py and its like are modules of the suite
+
+# No deadlines: compiling a kernel takes a second. Derandomised: CI fails for a change, not for a draw.
+hypothesis.settings.register_profile("suite", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("suite")
+
+if TYPE_CHECKING:
+    import neo4j
+
+    from atlas.ingest.connection import Target
+    from atlas.ingest.server.home import ServerInfo
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give the suite its own data folder and no database of the user's; caches are shared, being only that."""
+    data = tmp_path_factory.mktemp("data")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("ATLAS_DATA", str(data))
+    for name in [name for name in os.environ if name.startswith("NEO4J_")]:
+        patch.delenv(name)
+    yield data
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def server_home(own_environment: Path) -> Path:
+    """Return the home of the suite's server: the default one of the suite's data folder."""
+    return own_environment / "neo4j" / "default"
+
+
+@pytest.fixture(scope="session")
+def server(server_home: Path) -> Iterator[ServerInfo]:
+    """Start the suite's one Neo4j server; a machine that cannot fails, it never skips."""
+    from atlas.ingest.server.process import managed
+
+    with managed(server_home, heap="1G") as info:
+        yield info
+
+
+@pytest.fixture(scope="session")
+def target(server: ServerInfo, server_home: Path) -> Target:
+    """Return the address of the suite's server."""
+    from atlas.ingest.connection import managed_target
+
+    return managed_target(server_home)
+
+
+@pytest.fixture(scope="session")
+def driver(target: Target) -> Iterator[neo4j.Driver]:
+    """Return one driver for the suite."""
+    from atlas.ingest.connection import open_driver
+
+    with open_driver(target) as opened:
+        yield opened

@@ -1,0 +1,248 @@
+"""Association: measures by hand, the null against simulation and scipy, claims against planted truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+from worlds import fire, plan, planted_run, store
+
+from atlas.artifacts import Run
+from atlas.association import (
+    associate,
+    benjamini_hochberg,
+    choose_phi_cut,
+    lower_tail,
+    measures,
+    permute_within_strata,
+    upper_tail,
+)
+from atlas.association.null import Expectations, Strata, autocorrelation, crowding, pair_expectations
+from atlas.association.testing import Gates
+from atlas.counting import count
+from atlas.errors import InputError
+from atlas.firings import Firings
+
+
+def test_measures_by_hand() -> None:
+    """N = 100, n_a = 20, n_b = 10, c = 5: every measure worked out on paper."""
+    found = {name: value[0] for name, value in measures(
+        np.array([5]), np.array([20]), np.array([10]), n_tokens=100).items()}  # fmt: skip
+    assert found["jaccard"] == pytest.approx(5 / 25)
+    assert found["dice"] == pytest.approx(10 / 30)
+    assert found["overlap"] == pytest.approx(0.5)
+    assert found["cosine"] == pytest.approx(5 / np.sqrt(200))
+    assert found["phi"] == pytest.approx((500 - 200) / np.sqrt(20 * 10 * 80 * 90))
+    assert found["phi_ratio"] == pytest.approx((500 - 200) / (1000 - 200))
+    assert found["lift"] == pytest.approx(2.5)
+    assert found["pmi"] == pytest.approx(np.log2(2.5))
+    assert found["npmi"] == pytest.approx(np.log2(2.5) / np.log2(20))
+    assert found["p_a_given_b"] == pytest.approx(0.5)
+    assert found["p_b_given_a"] == pytest.approx(0.25)
+
+
+tables = st.integers(1, 60).flatmap(
+    lambda n: st.integers(0, n).flatmap(
+        lambda a: st.integers(0, n).flatmap(
+            lambda b: st.tuples(st.just(n), st.just(a), st.just(b), st.integers(max(0, a + b - n), min(a, b)))
+        )
+    )
+)
+
+
+@given(tables)
+def test_measures_of_any_table(table: tuple[int, int, int, int]) -> None:
+    """phi is numpy's correlation, g2 scipy's statistic, and nothing is ever NaN (fault 46)."""
+    n, a, b, c = table
+    found = measures(np.array([c]), np.array([a]), np.array([b]), n_tokens=n)
+    assert all(np.isfinite(value).all() for value in found.values())
+    x, y = np.zeros(n), np.zeros(n)
+    x[:a] = 1
+    y[a - c : a - c + b] = 1
+    if 0 < a < n and 0 < b < n:
+        assert found["phi"][0] == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-9)
+        cells = np.array([[c, a - c], [b - c, n - a - b + c]])
+        g2 = scipy.stats.chi2_contingency(cells, correction=False, lambda_="log-likelihood").statistic
+        assert abs(found["g2"][0]) == pytest.approx(g2, abs=1e-8)
+    assert -1 <= found["npmi"][0] <= 1
+
+
+@given(st.integers(0, 60), st.floats(0.5, 40), st.sampled_from([0.4, 0.999, 1.0, 1.5, 4.0]))
+def test_tails_agree_with_scipy(c: int, mean: float, ratio: float) -> None:
+    """Binomial, Poisson or negative binomial of that mean and variance, as scipy has them."""
+    variance = mean * ratio
+    up = upper_tail(np.array([c]), np.array([mean]), np.array([variance]))[0]
+    down = lower_tail(np.array([c]), np.array([mean]), np.array([variance]))[0]
+    if ratio > 1:
+        law = scipy.stats.nbinom(mean**2 / (variance - mean), mean / variance)
+    elif ratio == 1:
+        law = scipy.stats.poisson(mean)
+    else:
+        trials = mean**2 / (mean - variance)
+        if c > trials:
+            assert up == pytest.approx(scipy.stats.poisson(mean).sf(c - 1), rel=1e-6)
+            return
+        if abs(trials - round(trials)) > 1e-6:  # scipy's binomial wants whole trials
+            assert 0 <= up <= 1
+            assert 0 <= down <= 1
+            return
+        law = scipy.stats.binom(round(trials), 1 - variance / mean)
+    assert up == pytest.approx(law.sf(c - 1), rel=1e-6, abs=1e-300)
+    assert down == pytest.approx(law.cdf(c), rel=1e-6, abs=1e-300)
+
+
+def test_untestable_pairs_have_p_one() -> None:
+    """Variance 0 (a feature that fires on every token of its documents) cannot be tested."""
+    assert upper_tail(np.array([5]), np.array([5.0]), np.array([0.0]))[0] == 1
+    assert lower_tail(np.array([5]), np.array([5.0]), np.array([0.0]))[0] == 1
+
+
+def test_benjamini_hochberg_by_hand_and_by_scipy() -> None:
+    """Adjusted values equal scipy's; leaving out large ones with the family's size named changes no small one."""
+    p = np.array([0.001, 0.2, 0.01, 0.03, 0.8])
+    assert benjamini_hochberg(p) == pytest.approx([0.005, 0.25, 0.025, 0.05, 0.8])
+    assert benjamini_hochberg(p) == pytest.approx(scipy.stats.false_discovery_control(p))
+    small = p <= 0.05
+    assert benjamini_hochberg(p[small], n_tests=5) == pytest.approx(benjamini_hochberg(p)[small])
+
+
+def brute_expectation(labels: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """E and V of METHODS section 4 written out, without the crowding factor."""
+    e = v = 0.0
+    for d in np.unique(labels):
+        t, a, b = (labels == d).sum(), x[labels == d].sum(), y[labels == d].sum()
+        e += a * b / t
+        if t > 1:
+            v += a * b * (t - a) * (t - b) / (t**2 * (t - 1))
+    return e, v
+
+
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_expectations_equal_the_formula(seed: int, dense: bool) -> None:
+    """Dense blocks, sparse blocks and single pairs all give the sums of the formula."""
+    rng = np.random.default_rng(seed)
+    labels = np.sort(rng.integers(0, 4, 25))
+    labels = np.unique(labels, return_inverse=True)[1]
+    firing = rng.random((25, 5)) < 0.4
+    counts = scipy.sparse.csr_matrix(np.array([firing[labels == d].sum(0) for d in range(labels[-1] + 1)]))
+    strata = Strata(counts, np.bincount(labels), np.ones(labels[-1] + 1))
+    e, e0, v = Expectations(strata, memory=2**30 if dense else 0).block(np.arange(5))
+    a, b = np.triu_indices(5, 1)
+    pair_e, pair_v = pair_expectations(strata, a, b)
+    for k, (i, j) in enumerate(zip(a, b, strict=True)):
+        wanted = brute_expectation(labels, firing[:, i], firing[:, j])
+        assert (e[i, j], v[i, j]) == pytest.approx(wanted)
+        assert (pair_e[k], pair_v[k]) == pytest.approx(wanted)
+        assert e0[i, j] == pytest.approx(wanted[0])
+
+
+def test_variance_of_the_null_is_that_of_permutations() -> None:
+    """The mean and variance of 20,000 permutations within strata match E and V."""
+    rng = np.random.default_rng(1)
+    labels = np.repeat([0, 1, 2], [10, 20, 5])
+    x, y = rng.random(35) < 0.4, rng.random(35) < 0.3
+    seen = []
+    for _ in range(20000):
+        order = np.lexsort((rng.random(35), labels))
+        seen.append((x & y[order]).sum())
+    e, v = brute_expectation(labels, x, y)
+    assert np.mean(seen) == pytest.approx(e, rel=0.02)
+    assert np.var(seen) == pytest.approx(v, rel=0.05)
+
+
+def test_crowding_of_topk_is_its_negative_baseline() -> None:
+    """k firings on every token give rho = (k - 1) / k; fault 50."""
+    labels = np.repeat([0, 1], 10)
+    assert crowding(labels, np.full(20, 4), n_strata=2) == pytest.approx([0.75, 0.75])
+
+
+def test_autocorrelation_of_runs_and_of_shuffled_firings() -> None:
+    """A feature in runs of five correlates with itself one token later; permuted, it does not."""
+    rng = np.random.default_rng(2)
+    starts = rng.random(40000) < 0.01
+    runs = np.convolve(starts, np.ones(5))[:40000] > 0
+    for firing, expected in ((runs, 0.79), (rng.permutation(runs), 0.0)):
+        labels = np.repeat(np.arange(80), 500)
+        counts = scipy.sparse.csr_matrix(firing.reshape(80, 500).sum(1)[:, None])
+        strata = Strata(counts, np.full(80, 500), np.ones(80))
+        rows = np.flatnonzero(firing)
+        found = autocorrelation(np.array([0, len(rows)]), rows, labels, strata)[0]
+        assert found[0] == pytest.approx(expected, abs=0.03)
+        assert found[12] == pytest.approx(0, abs=0.03)
+
+
+def test_the_cut_is_the_smallest_that_meets_the_degree() -> None:
+    """Ten features, mean degree 2: ten edges may stay."""
+    phi = np.linspace(0.105, 0.5, 40)
+    cut = choose_phi_cut(phi, n_features=10, target_degree=2)
+    assert (phi >= cut).sum() <= 10 < (phi >= cut - 0.01).sum()
+    assert choose_phi_cut(phi[:5], n_features=10, target_degree=2) == 0.1
+
+
+def test_planted_edges_are_found_and_nothing_else(tmp_path: Path) -> None:
+    """Hub with leaves and members of cliques: all found; independent features: none; the copy keeps nothing."""
+    with Run(tmp_path / "run") as run:
+        world = planted_run(run)
+        count(run)
+        artifact = associate(run)
+    truth = {(hub, leaf) for hub, leaves in world.stars for leaf in leaves}
+    truth |= {(a, b) for clique in world.cliques for a in clique for b in clique if a < b}
+    table = artifact.table("edges").to_pydict()
+    assert set(zip(table["a"], table["b"], strict=True)) == truth
+    assert artifact.results["control_significant"] == 0
+    assert artifact.results["empirical_fdr"] == 0
+    assert artifact.results["n_pairs_tested"] == 54 * 53 // 2
+
+
+def test_topics_without_token_structure_give_no_edges(tmp_path: Path) -> None:
+    """Features of one subject fire in the same documents: high lift, and no edge (fault 48 names the remedy)."""
+    rng = np.random.default_rng(3)
+    document = np.arange(60).repeat(200)
+    rate = np.where(rng.random((60, 1)) < 0.3, 0.08, 0.002).repeat(20, axis=1).repeat(200, axis=0)
+    firing = rng.random(rate.shape) < rate
+    with Run(tmp_path / "run") as run:
+        store(run, firing, document)
+        count(run)
+        with pytest.raises(InputError, match="no pair") as caught:
+            associate(run)
+    assert "--tokens" in caught.value.remedy
+    assert caught.value.exit_code == 3
+
+
+def test_runs_alone_give_no_edges(tmp_path: Path) -> None:
+    """Bursts of five tokens make independent features meet in lumps; the variance allows for it."""
+    rng = np.random.default_rng(4)
+    starts = rng.random((60000, 40)) < 0.004
+    firing = np.zeros_like(starts)
+    for lag in range(5):
+        firing[lag:] |= starts[: len(starts) - lag]
+    with Run(tmp_path / "run") as run:
+        store(run, firing, np.arange(120).repeat(500))
+        count(run)
+        with pytest.raises(InputError, match="no pair"):
+            associate(run, gates=Gates(min_lift=1.0))
+
+
+def test_a_permuted_copy_keeps_every_count_within_strata(tmp_path: Path) -> None:
+    """Firings move inside their stratum only, also where a shard ends inside one; the same seed gives the same."""
+    world = plan(independent=5)
+    firing = fire(world, n_documents=10, length=700, seed=5)
+    document = np.arange(10).repeat(700)
+    with Run(tmp_path / "run") as run:
+        firings = Firings(store(run, firing, document).path)
+    labels = document * 2 + (np.arange(7000) % 700 >= 350)
+    copies = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        copies.append(permute_within_strata(firings, labels, tmp_path / name, seed=9))
+    for feature in range(firings.d_sae):
+        rows = copies[0].tokens_of(feature)
+        assert np.array_equal(rows, copies[1].tokens_of(feature))
+        assert np.array_equal(np.bincount(labels[rows], minlength=20),
+                              np.bincount(labels[firings.tokens_of(feature)], minlength=20))  # fmt: skip
+    assert any(not np.array_equal(copies[0].tokens_of(f), firings.tokens_of(f)) for f in range(firings.d_sae))
