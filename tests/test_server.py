@@ -25,6 +25,7 @@ from click.testing import CliRunner
 from atlas.errors import DatabaseError, InputError, Interrupted
 from atlas.ingest.connection import managed_target, open_driver
 from atlas.ingest.server import config, launch
+from atlas.ingest.server.admin import admin
 from atlas.ingest.server.cli import db
 from atlas.ingest.server.home import Home, Running, ServerInfo
 from atlas.ingest.server.process import down, managed, status, up
@@ -242,7 +243,10 @@ def test_starter_killed_then_two_at_once_find_one_server(tmp_path: Path) -> None
         assert down(home) is False
     finally:
         down(home)
+    wipes_after_asking(home)
 
+
+def wipes_after_asking(home: Path) -> None:
     password = Home(home).password
     assert [path.name for path, _ in wipe_plan(home)] == ["data", "logs", "run", "conf", "password"]
     refused = CliRunner().invoke(db, ["down", "--wipe", "--home", str(home)], input="n\n")
@@ -259,6 +263,23 @@ def wait_for_server(home: Path) -> int:
             return process.pid
         time.sleep(0.02)
     pytest.fail("no server process appeared")
+
+
+def test_offline_import_into_a_new_home(tmp_path: Path) -> None:
+    """The server's own tool fills a store before its first start, refuses nonsense, and `up` serves it."""
+    home = tmp_path / "home"
+    (tmp_path / "features.csv").write_text("uid:ID,index:long\na:1,1\na:2,2\n")
+    nodes = f"--nodes=Feature={tmp_path / 'features.csv'}"
+    assert "2 nodes" in admin(["database", "import", "full", "neo4j", nodes], home=home)
+    with pytest.raises(DatabaseError, match="database import ended with") as caught:
+        admin(["database", "import", "full", "neo4j", nodes], home=home)
+    assert "already exist" in caught.value.cause
+    with managed(home):
+        with open_driver(managed_target(home)) as driver:
+            found = driver.execute_query("MATCH (f:Feature) RETURN sum(f.index) AS s", database_="neo4j")
+        assert found.records[0]["s"] == 3
+        with pytest.raises(InputError, match="runs"):
+            admin(["database", "info", "neo4j"], home=home)
 
 
 def test_interrupt_while_starting_leaves_no_server(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,23 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 
 def command(java: Java, home: Home, jars: Path, memory: Memory) -> list[str]:
     """Return the server's command line; it holds paths and sizes, nothing secret."""
+    return [
+        *_java_arguments(java, home, jars, memory),
+        MAIN_CLASS,
+        _home_argument(home),
+        f"--config-dir={home.path}/conf",
+        "--console-mode",
+    ]
+
+
+def admin_command(
+    java: Java, home: Home, jars: Path, memory: Memory, main_class: str, arguments: Sequence[str]
+) -> list[str]:
+    """Return the command line of the server's offline tool."""
+    return [*_java_arguments(java, home, jars, memory), f"-Dbasedir={home.path}", main_class, *arguments]
+
+
+def _java_arguments(java: Java, home: Home, jars: Path, memory: Memory) -> list[str]:
     opened = ("java.nio", "java.io", "sun.nio.ch", "java.util.concurrent")
     return [
         str(java.path),
@@ -44,11 +61,15 @@ def command(java: Java, home: Home, jars: Path, memory: Memory) -> list[str]:
         "--enable-native-access=ALL-UNNAMED",
         "-cp",
         f"{home.path}/plugins/*{os.pathsep}{jars}/*",
-        MAIN_CLASS,
-        _home_argument(home),
-        f"--config-dir={home.path}/conf",
-        "--console-mode",
     ]
+
+
+def environment() -> dict[str, str]:
+    """Return the little of this process's environment that a server gets."""
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    if sys.platform == "linux":
+        passed["LC_ALL"] = "C.UTF-8"  # without it Java cannot open a path that is not ASCII
+    return passed
 
 
 def spawn(command_line: list[str], home: Home) -> psutil.Process:
@@ -57,14 +78,11 @@ def spawn(command_line: list[str], home: Home) -> psutil.Process:
 
     with contextlib.suppress(FileNotFoundError):
         home.log.replace(home.log.with_suffix(".log.1"))  # the last start's, for who asks why it ended
-    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    if sys.platform == "linux":
-        environment["LC_ALL"] = "C.UTF-8"  # without it Java cannot open a path that is not ASCII
     with home.log.open("wb") as output:
         child = subprocess.Popen(
             command_line,
             cwd=home.path,
-            env=environment,
+            env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -1,0 +1,83 @@
+"""Runs the server's own offline tool (import, dump, load, check) on a stopped managed server's store."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from atlas.errors import CapacityError, DatabaseError, InputError
+from atlas.ingest.server import config, launch
+from atlas.ingest.server.hold import Report, held
+from atlas.ingest.server.home import Home
+from atlas.ingest.server.install import install
+from atlas.ingest.server.java import find_java
+from atlas.ingest.server.process import status
+
+# Not org.neo4j.server.startup.Neo4jAdminCommand: that starts this one in a second JVM, 3 s later.
+MAIN_CLASS = "org.neo4j.cli.AdminTool"
+SHOWN = 8  # lines of a failed run
+
+log = logging.getLogger(__name__)
+
+
+def admin(
+    arguments: Sequence[str], *, home: Path | str | None = None, wait: float = 60, report: Report = log.info
+) -> str:
+    """Return what `neo4j-admin ARGUMENTS` prints, run on the store of `home` while its server is stopped.
+
+    The home is held meanwhile: no server starts on a store that is being written. Where the server has never
+    been started, its database can be imported, and the next `up` sets the password as for a first start.
+
+    Parameters
+    ----------
+    arguments
+        For instance `["database", "import", "full", "neo4j", "--nodes=Feature=features.csv"]`. Nothing
+        secret: every user of the machine can read arguments.
+    wait
+        Seconds to wait for another process that holds the home.
+
+    Raises
+    ------
+    InputError
+        The server runs, or another process holds the home.
+    DatabaseError
+        No fitting Java, or the tool ended with an error; its last lines are shown.
+    CapacityError
+        Memory is too small, or the disk has become full.
+    """
+    place = Home.at(home)
+    place.check()
+    jars = install(report=report) / "lib"
+    java = find_java()
+    with held(place.path, purpose=f"running {' '.join(arguments[:2])}", wait=wait, report=report):
+        if status(place.path).state != "stopped":
+            raise InputError(f"the server of {place.path} runs", "stop it first: atlas db down")
+        place.make()
+        memory = config.plan_memory(*config.machine_memory())
+        if not place.conf.exists():
+            place.conf.write_text(config.render(config.choose_ports(), memory), "utf-8")
+        command = launch.admin_command(java, place, jars, memory, MAIN_CLASS, arguments)
+        done = subprocess.run(
+            command,
+            check=False,
+            cwd=place.path,
+            env=launch.environment() | {"NEO4J_HOME": str(place.path), "NEO4J_CONF": str(place.conf.parent)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            umask=0o077,
+        )
+    output = done.stdout.decode("utf-8", "replace")
+    if done.returncode != 0:
+        lines = [
+            line.strip() for line in output.splitlines() if line.strip() and not line.startswith("\tat ")
+        ]
+        shown = "".join(f"\n  | {line[:300]}" for line in lines[-SHOWN:])
+        kind = CapacityError if "No space left on device" in output else DatabaseError
+        cause = f"{' '.join(arguments[:2])} ended with {done.returncode}{shown}"
+        raise kind(
+            cause, "free space, then run this again" if kind is CapacityError else "see the lines above"
+        )
+    return output
