@@ -12,7 +12,6 @@ test: .venv/installed-dev check
 
 check: .venv/installed-dev
 	.venv/bin/ruff check .
-	.venv/bin/lint-imports --no-cache
 	.venv/bin/mypy
 
 $(UV):

@@ -32,8 +32,20 @@ from atlas.schema import TABLES
 logger = logging.getLogger("atlas")
 
 MANIFEST = "manifest.json"
-TOOLS = ("feature-atlas", "numpy", "scipy", "numba", "igraph", "leidenalg", "pyarrow", "torch", "sae-lens",
-         "transformer-lens", "transformers", "neo4j")
+TOOLS = (
+    "feature-atlas",
+    "numpy",
+    "scipy",
+    "numba",
+    "igraph",
+    "leidenalg",
+    "pyarrow",
+    "torch",
+    "sae-lens",
+    "transformer-lens",
+    "transformers",
+    "neo4j",
+)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -108,7 +120,8 @@ class Run:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
-                f"run directory {self.path} cannot be made: {error.strerror}", "name a folder you may write with --run"
+                f"run directory {self.path} cannot be made: {error.strerror}",
+                "name a folder you may write with --run",
             ) from error
         lock = filelock.FileLock(self.path / ".lock")
         holder = self.path / ".holder.json"
@@ -146,7 +159,8 @@ class Run:
             damaged = damaged_files(found)
             if damaged:
                 raise ArtifactError(
-                    f"{found.path}: {damaged[0]}", f"run `atlas ingest {name[3:]}` again: it rebuilds what is damaged"
+                    f"{found.path}: {damaged[0]}",
+                    f"run `atlas ingest {name[3:]}` again: it rebuilds what is damaged",
                 )
             self._verified[name] = found
         return self._verified[name]
@@ -158,7 +172,11 @@ class Run:
             return None
         wanted = {name: self.artifact(name).digest for name in spec.inputs}
         version = json.loads((found.path / MANIFEST).read_text("utf8"))["format_version"]
-        if (found.parameters, found.inputs, version) != (_as_json(spec.parameters), wanted, spec.format_version):
+        if (found.parameters, found.inputs, version) != (
+            _as_json(spec.parameters),
+            wanted,
+            spec.format_version,
+        ):
             changes = difference(found.parameters, spec.parameters) or ["its inputs changed"]
             logger.info("%s: redone, since %s", spec.name, "; ".join(changes))
             return None
@@ -242,7 +260,9 @@ def load_manifest(directory: Path, *, newest_version: int | None = None) -> Arti
         kind, version = raw["kind"], raw["format_version"]
         artifact = Artifact(directory, "", raw["parameters"], raw["inputs"], raw["files"], raw["results"], raw["made"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{path}: not a manifest ({error})", f"remove {directory} and run the stage again") from error
+        raise ArtifactError(
+            f"{path}: not a manifest ({error})", f"remove {directory} and run the stage again"
+        ) from error
     if newest_version is not None and version > newest_version:
         raise ArtifactError(
             f"{path}: format {version}, this program knows {newest_version}", "use a newer feature-atlas"
@@ -309,15 +329,19 @@ def write_table(directory: Path, name: str, columns: Mapping[str, Any]) -> None:
     """
     table = TABLES[name]
     schema = table.arrow()
-    arrow = pa.table({column.name: pa.array(columns[column.name], column_type) for column, column_type in
-                      zip(table.columns, schema.types, strict=True)})
+    arrow = pa.table(
+        {
+            column.name: pa.array(columns[column.name], column_type)
+            for column, column_type in zip(table.columns, schema.types, strict=True)
+        }
+    )
     for column in table.columns:
         _check_column(directory.name, name, column, arrow.column(column.name))
     arrow = arrow.cast(schema)
     _replace(directory / f"{name}.parquet", lambda temporary: pq.write_table(arrow, temporary, compression="zstd"))
 
 
-def _check_column(stage: str, table: str, column: Any, values: pa.ChunkedArray) -> None:
+def _check_column(stage: str, table: str, column: Any, values: pa.ChunkedArray[Any]) -> None:
     """Refuse missing required values, numbers that are not finite, and numbers out of range (fault 51)."""
     place = f"{stage}/{table}: {column.name}"
     if column.required and values.null_count:
@@ -337,7 +361,11 @@ def _check_column(stage: str, table: str, column: Any, values: pa.ChunkedArray) 
 
 
 def _write_manifest(
-    directory: Path, spec: Spec, inputs: Mapping[str, str], results: Mapping[str, Any], made: Mapping[str, Any]
+    directory: Path,
+    spec: Spec,
+    inputs: Mapping[str, str],
+    results: Mapping[str, Any],
+    made: Mapping[str, Any],
 ) -> None:
     files = {
         str(path.relative_to(directory)): {"bytes": path.stat().st_size, "sha256": sha256(path)}

@@ -18,7 +18,10 @@ from atlas.errors import AtlasError, InputError
 from atlas.version import __version__
 
 COMMANDS = {
-    "demo": ("atlas.ingest.demo.cli:demo", "From nothing to a classified atlas of a real model in a real Neo4j."),
+    "demo": (
+        "atlas.ingest.demo.cli:demo",
+        "From nothing to a classified atlas of a real model in a real Neo4j.",
+    ),
     "ingest": ("atlas.ingest.cli:ingest", "Build an atlas, stage by stage or in one go."),
     "db": ("atlas.ingest.server.cli:db", "The managed local Neo4j server."),
     "query": ("atlas.ingest.query_cli:query", "Ask the atlas: a library of Cypher queries."),
@@ -62,7 +65,11 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "ATLAS", "max_content_width": 100},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "ATLAS",
+        "max_content_width": 100,
+    },
 )
 @click.version_option(__version__, prog_name="atlas")
 @click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors on stderr.")
@@ -121,7 +128,10 @@ def _run(arguments: Sequence[str] | None) -> int:
         _show(error)
         return error.exit_code
     except MemoryError:
-        _say("error: not enough memory", "remedy: give a smaller --batch-size or --memory, or run on a larger machine")
+        _say(
+            "error: not enough memory",
+            "remedy: give a smaller --batch-size or --memory, or run on a larger machine",
+        )
         return 5
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted; what was finished is kept", "remedy: the same command goes on")

@@ -158,7 +158,7 @@ def _fill_index(out: dict[str, Any], paths: Sequence[Path], indptr: npt.NDArray[
 def _write_tokens(path: Path, paths: Sequence[Path], n_tokens: int) -> None:
     temporary = path.with_name(f".{path.name}.partial")
     names = ("token_id", "document", "position")
-    out = create_mapped(temporary, {name: ((n_tokens,), "int32") for name in names})
+    out = create_mapped(temporary, dict.fromkeys(names, ((n_tokens,), "int32")))
     first = 0
     for shard in map(map_arrays, paths):
         n = len(shard["token_id"])
@@ -231,4 +231,5 @@ class Firings:
             return rare
         place = np.searchsorted(common, rare)
         place[place == len(common)] = 0
-        return rare[common[place] == rare]
+        found: npt.NDArray[np.uint32] = rare[common[place] == rare]
+        return found

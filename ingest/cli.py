@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ from atlas.ingest import options
 
 if TYPE_CHECKING:
     from atlas.artifacts import Artifact, Run
+
+
+logger = logging.getLogger("atlas")
 
 
 @click.group()
@@ -111,7 +115,13 @@ def _open(run_directory: Path) -> Run:
 
 
 def stage_activations(
-    run: Run, *, corpus: str | Path, text_column: str = "text", split: str = "train", subset: str | None = None, **given: Any
+    run: Run,
+    *,
+    corpus: str | Path,
+    text_column: str = "text",
+    split: str = "train",
+    subset: str | None = None,
+    **given: Any,
 ) -> Artifact:
     """Return `10-activations`."""
     from atlas.ingest.activations import activations
@@ -164,10 +174,21 @@ def stage_structure(run: Run, **given: Any) -> Artifact:
 
 def stage_graph(run: Run, *, name: str | None = None, replace: bool = False) -> Artifact:
     """Return `60-neo4j`, loaded into the server that the environment names, or the managed one."""
-    from atlas.ingest.connection import resolve
-    from atlas.ingest.graph import load
+    from atlas.ingest.connection import open_driver, resolve_target
+    from atlas.ingest.graph import load_run
 
-    return load(run, resolve(), name=name or run.path.resolve().name, replace=replace)
+    target = resolve_target()
+    logger.info("graph: into %s", target)
+    with open_driver(target) as driver:
+        _, artifact = load_run(
+            run,
+            driver,
+            name=name or run.path.resolve().name,
+            target=str(target),
+            database=target.database,
+            replace=replace,
+        )
+    return artifact
 
 
 def _n_features(run: Run) -> int:

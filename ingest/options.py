@@ -17,7 +17,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 DEFAULT_RUN = Path("atlas-run")
 
 
-class Size(click.ParamType):
+class Size(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.3 on
     """A number of bytes: `4G`, `500M`, `1073741824`."""
 
     name = "size"
@@ -59,29 +59,60 @@ run = click.option(
 seed = click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 memory = click.option(
-    "--memory", type=Size(), default="4G", show_default=True, help="Memory for counting; does not change the result."
+    "--memory",
+    type=Size(),
+    default="4G",
+    show_default=True,
+    help="Memory for counting; does not change the result.",
 )
 
 source = options(
     click.option("--model", required=True, help="Model name, or a folder with a saved model."),
     click.option("--sae", required=True, help="SAE release, or a folder with a saved SAE."),
     click.option("--sae-id", help="SAE within its release."),
-    click.option("--corpus", required=True, help="Text: .txt, .jsonl, .parquet, a folder of them, or a data set's name."),
+    click.option(
+        "--corpus",
+        required=True,
+        help="Text: .txt, .jsonl, .parquet, a folder of them, or a data set's name.",
+    ),
     click.option("--text-column", default="text", show_default=True, help="Column of the text."),
     click.option("--split", default="train", show_default=True, help="Split of a data set."),
     click.option("--subset", help="Configuration of a data set."),
     click.option("--tokens", type=click.IntRange(min=1), help="Tokens wanted.  [default: the whole corpus]"),
     click.option("--context", type=click.IntRange(min=2), help="Tokens of a window.  [default: from the SAE]"),
-    click.option("--prepend-bos/--no-prepend-bos", default=None, help="BOS before each window.  [default: from the SAE]"),
+    click.option(
+        "--prepend-bos/--no-prepend-bos",
+        default=None,
+        help="BOS before each window.  [default: from the SAE]",
+    ),
     click.option("--hook", help="Where in the model the SAE reads.  [default: from the SAE]"),
-    click.option("--special-token", "special_tokens", multiple=True, help="Token id or text to drop; BOS, EOS, PAD are."),
-    click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Windows a forward pass."),
-    click.option("--shard-tokens", type=click.IntRange(min=1), default=16384, show_default=True, help="Tokens a shard."),
+    click.option(
+        "--special-token",
+        "special_tokens",
+        multiple=True,
+        help="Token id or text to drop; BOS, EOS, PAD are.",
+    ),
+    click.option(
+        "--batch-size",
+        type=click.IntRange(min=1),
+        default=16,
+        show_default=True,
+        help="Windows a forward pass.",
+    ),
+    click.option(
+        "--shard-tokens", type=click.IntRange(min=1), default=16384, show_default=True, help="Tokens a shard."
+    ),
     click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda[:N]."),
     click.option("--expect-l0/--no-expect-l0", default=True, help="Stop where L0 is far from the registry's."),
 )
 counting = options(
-    click.option("--span", type=click.IntRange(min=2), default=512, show_default=True, help="Longest stratum in tokens."),
+    click.option(
+        "--span",
+        type=click.IntRange(min=2),
+        default=512,
+        show_default=True,
+        help="Longest stratum in tokens.",
+    ),
 )
 testing = options(
     click.option("--q", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="False-discovery rate."),

@@ -157,7 +157,11 @@ def test_fault_26_a_full_disk_is_said_and_what_was_finished_is_kept(tmp_path: Pa
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], preexec_fn=limit, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, str(tmp_path)],
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 5, done.stderr
     assert "no room left" in done.stdout
@@ -168,7 +172,9 @@ def test_fault_26_a_full_disk_is_said_and_what_was_finished_is_kept(tmp_path: Pa
 
 def test_mapped_arrays_are_safetensors(tmp_path: Path) -> None:
     """What is written mapped is read by the library, and the other way round; empty arrays too."""
-    out = create_mapped(tmp_path / "m.safetensors", {"a": ((3,), "int64"), "b": ((2, 2), "float32"), "c": ((0,), "int32")})
+    out = create_mapped(
+        tmp_path / "m.safetensors", {"a": ((3,), "int64"), "b": ((2, 2), "float32"), "c": ((0,), "int32")}
+    )
     out["a"][:] = [1, 2, 3]
     out["b"][:] = 0.5
     del out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import igraph
@@ -54,7 +54,7 @@ def test_levels_nest_strictly_and_repeat(seed: int) -> None:
     again = nested_partition(graph, resolutions=(0.02, 0.1, 0.3), seed=1)
     for one, two in zip(levels, again, strict=True):
         assert np.array_equal(one, two)
-    for coarse, fine in zip(levels, levels[1:], strict=False):
+    for coarse, fine in pairwise(levels):
         for number in np.unique(fine):
             assert len(np.unique(coarse[fine == number])) == 1
     for membership in levels:

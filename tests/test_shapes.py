@@ -77,7 +77,10 @@ def test_classes_of_the_archetypes() -> None:
         (EXCLUSIVE, "hub-spoke"),
         (Evidence(testable_pairs=2, depleted_pairs=2, covered_leaves=4), "mixed"),  # too few pairs
         (Evidence(testable_pairs=6, depleted_pairs=6, covered_leaves=2), "mixed"),  # cover too few leaves
-        (Evidence(testable_pairs=10, depleted_pairs=5, enriched_pairs=5, covered_leaves=5), "mixed"),  # as many joint
+        (
+            Evidence(testable_pairs=10, depleted_pairs=5, enriched_pairs=5, covered_leaves=5),
+            "mixed",
+        ),  # as many joint
         (Evidence(testable_pairs=10, enriched_pairs=8, covered_leaves=5), "joint"),
         (Evidence(testable_pairs=10, enriched_pairs=7, covered_leaves=5), "mixed"),
     ],
@@ -93,9 +96,11 @@ def test_an_ego_below_four_leaves_has_no_class() -> None:
 
 
 graphs = st.integers(1, 9).flatmap(
-    lambda n: st.tuples(st.just(n), st.lists(st.sampled_from(list(combinations(range(n), 2)) or [(0, 0)]), unique=True))
-    if n > 1
-    else st.tuples(st.just(1), st.just([]))
+    lambda n: (
+        st.tuples(st.just(n), st.lists(st.sampled_from(list(combinations(range(n), 2)) or [(0, 0)]), unique=True))
+        if n > 1
+        else st.tuples(st.just(1), st.just([]))
+    )
 )
 
 
@@ -153,16 +158,16 @@ def test_leaf_evidence_equals_brute_force(tmp_path: Path) -> None:
     assert (found[1].testable_pairs, found[1].enriched_pairs) == (3, 1)
     joint = (firing[:, 4] & firing[:, 5] & hub).sum()
     ratios = [
-        np.log2(((firing[:, i] & firing[:, j]).sum() + 0.5) / (firing[:, i].sum() * firing[:, j].sum() / hub.sum() + 0.5))
+        np.log2(
+            ((firing[:, i] & firing[:, j]).sum() + 0.5) / (firing[:, i].sum() * firing[:, j].sum() / hub.sum() + 0.5)
+        )
         for i, j in ((1, 4), (1, 5), (4, 5))
     ]
     assert joint == both.sum()
     assert found[1].leaf_association == pytest.approx(np.median(ratios))
 
 
-def test_evidence_does_not_depend_on_how_rows_are_blocked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_evidence_does_not_depend_on_how_rows_are_blocked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hub with more rows than a block gives the same sums, also when strata are longer than a block."""
     rng = np.random.default_rng(7)
     firing = rng.random((3000, 6)) < 0.5
@@ -225,7 +230,14 @@ def test_planted_shapes_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [(" the", "the"), ("\n\n", "↵↵"), (" ", "␣"), ("\t", "⇥"), ("\u202eabc", "\ufffdabc"), ("a\x1b[31m", "a\ufffd[31m")],
+    [
+        (" the", "the"),
+        ("\n\n", "↵↵"),
+        (" ", "␣"),
+        ("\t", "⇥"),
+        ("\u202eabc", "\ufffdabc"),
+        ("a\x1b[31m", "a\ufffd[31m"),
+    ],
 )
 def test_items_are_shown_readably_and_harmlessly(text: str, shown: str) -> None:
     """White space gets signs; terminal escapes and bidirectional marks lose their force (fault 72)."""

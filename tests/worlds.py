@@ -96,8 +96,12 @@ def store(run: Run, firing: np.ndarray[Any, Any], document: np.ndarray[Any, Any]
         write_table(
             directory,
             "documents",
-            {"document": names, "name": [f"d{i}" for i in names], "source": ["planted"] * len(names),
-             "n_tokens": sizes},
+            {
+                "document": names,
+                "name": [f"d{i}" for i in names],
+                "source": ["planted"] * len(names),
+                "n_tokens": sizes,
+            },
         )
         items = np.concatenate([shard.token_id for shard in shards])
         token_id, seen = np.unique(items, return_counts=True)

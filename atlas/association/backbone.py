@@ -10,7 +10,11 @@ TARGET_DEGREE = 15.0
 
 
 def choose_phi_cut(
-    phi: npt.NDArray[np.float64], *, n_features: int, target_degree: float = TARGET_DEGREE, floor: float = FLOOR
+    phi: npt.NDArray[np.float64],
+    *,
+    n_features: int,
+    target_degree: float = TARGET_DEGREE,
+    floor: float = FLOOR,
 ) -> float:
     """Return the smallest cut on a grid of .01, not below `floor`, that leaves `target_degree` or less.
 

@@ -72,7 +72,9 @@ def within_items(
     basis[lift < LEXICAL] = "lexical"
     basis[(lift >= CONTEXTUAL) & significant] = "contextual"
     basis[(joint < 0.5 * joint_count) | np.isnan(lift)] = "untested"
-    return WithinItems(np.where(np.isnan(lift), None, lift.astype(object)), basis)
+    known = lift.astype(object)
+    known[np.isnan(lift)] = None
+    return WithinItems(known, basis)
 
 
 @numba.njit(cache=True, parallel=True, nogil=True)

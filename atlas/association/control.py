@@ -82,9 +82,7 @@ def _join(one: Shard, two: Shard) -> Shard:
     )
 
 
-def permute_within_strata(
-    firings: Firings, labels: npt.NDArray[np.integer], directory: Path, *, seed: int
-) -> Firings:
+def permute_within_strata(firings: Firings, labels: npt.NDArray[np.integer], directory: Path, *, seed: int) -> Firings:
     """Write and return a copy in which each feature's firings are permuted within each stratum.
 
     Every n_id is kept, every dependence between features and every run is destroyed: whatever is

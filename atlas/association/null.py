@@ -35,9 +35,7 @@ class Strata:
     crowding: Floats
 
 
-def crowding(
-    labels: npt.NDArray[np.integer], firing: npt.NDArray[np.integer], *, n_strata: int
-) -> Floats:
+def crowding(labels: npt.NDArray[np.integer], firing: npt.NDArray[np.integer], *, n_strata: int) -> Floats:
     """Return rho_d = T_d sum_t L_t (L_t - 1) / (sum_t L_t)^2, the correction for uneven tokens.
 
     Tokens on which many features fire hold more pairs than independent firings of even tokens
@@ -114,7 +112,8 @@ def autocorrelation(
     room = np.maximum(size[:, None] - np.arange(1, lags + 1), 0)
     chance = again.T @ room
     scale = np.asarray(spread.sum(axis=0)).ravel()[:, None]
-    return np.divide(seen - chance, scale, out=np.zeros_like(seen), where=scale > 0)
+    out: Floats = np.divide(seen - chance, scale, out=np.zeros_like(seen), where=scale > 0)
+    return out
 
 
 class Expectations:
@@ -145,8 +144,8 @@ class Expectations:
             (size > 1) / (np.maximum(size, 1) ** 2 * single),
         )
         dense = n.shape[0] * n.shape[1] * 16 <= memory
-        self._counts, self._spread = (n.toarray(), spread.toarray()) if dense else (n.tocsc(), spread.tocsc())
-        self._rows = None if dense else (n, spread)
+        self._dense = (n.toarray(), spread.toarray()) if dense else None
+        self._sparse = (n, spread)
 
     def block(self, features: npt.NDArray[np.integer]) -> tuple[Floats, Floats, Floats]:
         """Return (expected, expected without the crowding factor, variance) of features against all.
@@ -157,12 +156,12 @@ class Expectations:
         """
         out = []
         for which, weight in zip((0, 0, 1), self._weights, strict=True):
-            whole = (self._counts, self._spread)[which]
-            some = whole[:, features]
-            if self._rows is None:
-                out.append((some * weight[:, None]).T @ whole)
+            if self._dense is not None:
+                whole = self._dense[which]
+                out.append((whole[:, features] * weight[:, None]).T @ whole)
             else:
-                out.append((some.multiply(weight[:, None]).T.tocsr() @ self._rows[which]).toarray())
+                some = self._sparse[which][:, features].multiply(weight[:, None]).T.tocsr()
+                out.append((some @ self._sparse[which]).toarray())
         return out[0], out[1], out[2]
 
 
@@ -188,9 +187,7 @@ def _pair_sums(indptr, strata, counts, sizes, a, b):  # type: ignore[no-untyped-
     return expected, variance
 
 
-def pair_expectations(
-    strata: Strata, a: npt.NDArray[np.integer], b: npt.NDArray[np.integer]
-) -> tuple[Floats, Floats]:
+def pair_expectations(strata: Strata, a: npt.NDArray[np.integer], b: npt.NDArray[np.integer]) -> tuple[Floats, Floats]:
     """Return (E, V) of chosen pairs alone, without the crowding factor; for many sparse strata.
 
     Cost is the sum over the pairs of both features' filled strata; nothing dense is made.

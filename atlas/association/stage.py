@@ -65,7 +65,13 @@ def associate(
     if control not in CONTROLS:
         raise InputError(f"control {control!r} is unknown", f"choose one of {', '.join(CONTROLS)}")
     gates = gates or Gates()
-    parameters = {**asdict(gates), "phi_cut": phi_cut, "target_degree": target_degree, "control": control, "seed": seed}
+    parameters = {
+        **asdict(gates),
+        "phi_cut": phi_cut,
+        "target_degree": target_degree,
+        "control": control,
+        "seed": seed,
+    }
     spec = Spec(EDGES, 1, parameters, ("10-activations", COUNTS))
 
     def compute(directory: Path) -> dict[str, Any]:
@@ -80,10 +86,13 @@ def associate(
             raise _too_few(firings.n_tokens, n_alive)
         columns = _columns(real, counts, firings, activations.path, gates)
         rule = "given" if phi_cut is not None else f"mean degree of alive features at most {target_degree:g}"
-        cut = choose_phi_cut(columns["phi"], n_features=n_alive, target_degree=target_degree) \
-            if phi_cut is None else phi_cut
+        cut = (
+            choose_phi_cut(columns["phi"], n_features=n_alive, target_degree=target_degree)
+            if phi_cut is None
+            else phi_cut
+        )
         kept = columns["phi"] >= cut
-        columns["kept_by"] = np.where(kept, "phi", None)
+        columns["kept_by"] = ["phi" if keep else None for keep in kept.tolist()]
         write_table(directory, "edges", columns)
         results = {
             "n_alive": n_alive,
@@ -94,17 +103,16 @@ def associate(
             "phi_cut": float(cut),
             "phi_cut_rule": rule,
             "p_cut": float(real.p.max()),
-            "basis": {name: int(n) for name, n in zip(*np.unique(columns["basis"][kept], return_counts=True),
-                                                       strict=True)},
+            "basis": {
+                name: int(n) for name, n in zip(*np.unique(columns["basis"][kept], return_counts=True), strict=True)
+            },
         }
         return results | _control(control, directory, firings, labels, gates, results, seed, memory, advance)
 
     return run.produce(spec, compute)
 
 
-def read_strata(
-    counts: Artifact, d_sae: int
-) -> tuple[npt.NDArray[np.int32], scipy.sparse.csr_matrix]:
+def read_strata(counts: Artifact, d_sae: int) -> tuple[npt.NDArray[np.int32], scipy.sparse.csr_matrix]:
     """Return each token's stratum and the firings per stratum from the artifact of counts."""
     stored = read_arrays(counts.path / STRATA)
     shape = (len(stored["sizes"]), d_sae)
@@ -112,9 +120,7 @@ def read_strata(
     return stored["labels"], within
 
 
-def _columns(
-    real: Tested, counts: PairCounts, firings: Firings, activations: Path, gates: Gates
-) -> dict[str, Any]:
+def _columns(real: Tested, counts: PairCounts, firings: Firings, activations: Path, gates: Gates) -> dict[str, Any]:
     """Return the columns of the table of edges but `kept_by`."""
     n_a, n_b = counts.firing_count[real.a], counts.firing_count[real.b]
     items = within_items(firings, real.a, real.b, real.joint_count, q=gates.q)
@@ -183,4 +189,3 @@ def _too_few(n_tokens: int, n_alive: int) -> InputError:
         f"run more text: with --tokens {max(10 * n_tokens, 20000)} most real associations have the five joint "
         "firings that the test needs",
     )
-

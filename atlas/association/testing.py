@@ -86,9 +86,7 @@ def token_levels(firings: Firings, features: npt.NDArray[np.integer]) -> npt.NDA
     """Return how many of the features fire on each token: int64, shape (n_tokens,)."""
     chosen = np.zeros(firings.d_sae, np.int64)
     chosen[features] = 1
-    parts = [
-        np.diff(np.concatenate([[0], np.cumsum(chosen[shard.ids])])[shard.indptr]) for shard in firings.shards()
-    ]
+    parts = [np.diff(np.concatenate([[0], np.cumsum(chosen[shard.ids])])[shard.indptr]) for shard in firings.shards()]
     return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
 
@@ -100,7 +98,10 @@ def pairs_among(counts: PairCounts, features: npt.NDArray[np.integer]) -> PairCo
     keep = (a >= 0) & (b >= 0)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(a[keep], minlength=len(features)))])
     return PairCounts(
-        counts.firing_count[features], indptr.astype(np.int64), b[keep].astype(np.int32), counts.joint_count[keep]
+        counts.firing_count[features],
+        indptr.astype(np.int64),
+        b[keep].astype(np.int32),
+        counts.joint_count[keep],
     )
 
 
@@ -130,30 +131,27 @@ def test_pairs(
     chosen = pairs_among(counts, alive)
     strata, runs = _prepare(firings, labels, within, alive)
     expectations = Expectations(strata)
-    columns: list[tuple[Any, ...]] = []
+    columns: list[tuple[npt.NDArray[Any], ...]] = []
     for low in range(0, len(alive), BLOCK):
         rows = np.arange(low, min(low + BLOCK, len(alive)))
         entries = slice(chosen.indptr[rows[0]], chosen.indptr[rows[-1] + 1])
         row = np.repeat(rows - low, np.diff(chosen.indptr[rows[0] : rows[-1] + 2]))
         column, joint = chosen.columns[entries], chosen.joint_count[entries]
         e, e0, v = (block[row, column] for block in expectations.block(rows))
-        gated = (joint >= gates.min_joint) & (joint >= gates.min_lift * e) & (joint > e)
-        row, column, joint, e, e0, v = (x[gated] for x in (row, column, joint, e, e0, v))
         v = v * (1 + 2 * (runs[rows] @ runs.T)[row, column])
+        gated = (joint >= gates.min_joint) & (joint >= gates.min_lift * e) & (joint > e)
+        joint, e, e0, v = joint[gated], e[gated], e0[gated], v[gated]
         p = upper_tail(joint, e, v)
         keep = p <= gates.q
-        columns.append(tuple(x[keep] for x in (alive[row + low], alive[column], joint, e, e0, v, p)))
+        a, b = alive[row[gated] + low], alive[column[gated]]
+        columns.append(tuple(x[keep] for x in (a, b, joint, e, e0, v, p)))
         advance(len(rows))
+    kinds = (np.int32, np.int32, np.int64, *(np.float64,) * 4)
+    parts = zip(*columns, strict=True) if columns else ([np.zeros(0)],) * len(kinds)
+    joined = [np.concatenate(part).astype(kind) for part, kind in zip(parts, kinds, strict=True)]
     n_tested = len(alive) * (len(alive) - 1) // 2
-    if columns:
-        a, b, joint, e, e0, v, p = (np.concatenate(parts) for parts in zip(*columns, strict=True))
-    else:
-        a = b = joint = np.zeros(0, np.int64)
-        e = e0 = v = p = np.zeros(0)
-    q = benjamini_hochberg(p, n_tests=n_tested)
-    return Tested(
-        a.astype(np.int32), b.astype(np.int32), joint, e, e0, v, p, q, chosen.n_pairs, n_tested
-    )
+    q = benjamini_hochberg(joined[-1], n_tests=n_tested)
+    return Tested(*joined, q=q, n_seen=chosen.n_pairs, n_tested=n_tested)
 
 
 def _prepare(

@@ -49,15 +49,11 @@ def partition(graph: igraph.Graph, *, resolution: float, seed: int) -> npt.NDArr
     if graph.ecount() == 0:
         return np.arange(graph.vcount())
     with seeded(seed):
-        found = graph.community_leiden(
-            objective_function="CPM", weights="phi", resolution=resolution, n_iterations=-1
-        )
+        found = graph.community_leiden(objective_function="CPM", weights="phi", resolution=resolution, n_iterations=-1)
     return np.asarray(found.membership, np.int64)
 
 
-def nested_partition(
-    graph: igraph.Graph, *, resolutions: Sequence[float], seed: int
-) -> list[npt.NDArray[np.int64]]:
+def nested_partition(graph: igraph.Graph, *, resolutions: Sequence[float], seed: int) -> list[npt.NDArray[np.int64]]:
     """Return one partition for each resolution, each strictly inside the one before.
 
     The finer partition is found inside each community of the coarser, so a community never has

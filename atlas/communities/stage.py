@@ -58,7 +58,10 @@ def backbone(run: Run) -> igraph.Graph:
 
 
 def graph_of(
-    index: npt.NDArray[np.integer], a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], phi: npt.NDArray[Any]
+    index: npt.NDArray[np.integer],
+    a: npt.NDArray[np.integer],
+    b: npt.NDArray[np.integer],
+    phi: npt.NDArray[Any],
 ) -> igraph.Graph:
     """Return a graph of features: `index` per node, `phi` per edge from node a to node b."""
     graph = igraph.Graph(len(index), np.column_stack([a, b]).tolist())

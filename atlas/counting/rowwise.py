@@ -116,7 +116,11 @@ class RowwiseCounter:
     """
 
     def __init__(
-        self, order: npt.NDArray[np.integer], *, rows: tuple[int, int] | None = None, memory: int | None = None
+        self,
+        order: npt.NDArray[np.integer],
+        *,
+        rows: tuple[int, int] | None = None,
+        memory: int | None = None,
     ) -> None:
         self.order = np.asarray(order, np.int32)
         d = len(self.order)
@@ -137,9 +141,7 @@ class RowwiseCounter:
         self._firing_count = np.zeros(d, np.int64)
         self.n_tokens = 0
 
-    def update(
-        self, indptr: npt.NDArray[np.int64], ids: npt.NDArray[np.integer], levels: None = None
-    ) -> None:
+    def update(self, indptr: npt.NDArray[np.int64], ids: npt.NDArray[np.integer], levels: None = None) -> None:
         """Count a run of tokens.
 
         Parameters
@@ -159,7 +161,7 @@ class RowwiseCounter:
         if levels is not None:
             raise InputError("this counter knows the firing rule `any` alone", "leave levels out")
         d = len(self.order)
-        if len(ids) and not (0 <= ids.min() and ids.max() < d):
+        if len(ids) and not (ids.min() >= 0 and ids.max() < d):
             raise InputError(f"feature {ids.min()}..{ids.max()}, expected 0..{d - 1}", "check the SAE's width")
         if self.n_tokens + len(indptr) - 1 > _LIMIT:
             raise InputError(f"over {_LIMIT} tokens in one counter", "count the tokens in parts and merge")
@@ -230,6 +232,6 @@ def assemble(
 
 def use_threads(threads: int | None) -> int:
     """Set the number of counting threads (all cores by default) and return it."""
-    chosen = min(threads or os.cpu_count() or 1, numba.config.NUMBA_NUM_THREADS)
+    chosen = min(threads or os.cpu_count() or 1, int(numba.config.NUMBA_NUM_THREADS))
     numba.set_num_threads(chosen)
     return chosen

@@ -38,7 +38,8 @@ def span_labels(document: npt.NDArray[np.integer], *, span: int = SPAN) -> npt.N
     within = np.arange(len(document)) - np.repeat(starts, lengths)
     part = within * np.repeat(parts, lengths) // np.repeat(lengths, lengths)
     first = np.concatenate([[0], np.cumsum(parts)[:-1]])
-    return (np.repeat(first, lengths) + part).astype(np.int32)
+    labels: npt.NDArray[np.int32] = (np.repeat(first, lengths) + part).astype(np.int32)
+    return labels
 
 
 def stratified_counts(
@@ -58,14 +59,16 @@ def stratified_counts(
     CSR of int64, shape (n_strata, d_sae)
         Sorted indices, no stored zeros.
     """
-    total = scipy.sparse.csr_matrix((n_strata, d_sae), dtype=np.int64)
+    shape = (n_strata, d_sae)
+    none = np.zeros(0, np.int64)
+    total: scipy.sparse.csr_matrix = scipy.sparse.csr_matrix((none, (none, none)), shape=shape)
     first = 0
     for shard in shards:
         stratum = np.repeat(labels[first : first + shard.n_tokens], np.diff(shard.indptr))
         first += shard.n_tokens
         keep = stratum >= 0
         part = scipy.sparse.coo_matrix(
-            (np.ones(int(keep.sum()), np.int64), (stratum[keep], shard.ids[keep])), shape=(n_strata, d_sae)
+            (np.ones(int(keep.sum()), np.int64), (stratum[keep], shard.ids[keep])), shape=shape
         )
         total = total + part.tocsr()
     total.sort_indices()

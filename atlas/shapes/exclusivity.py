@@ -170,9 +170,7 @@ def _claims(
     """Return for each candidate which testable pairs are depleted and which enriched."""
     if not triples:
         return [], []
-    keys = np.concatenate(
-        [_keys(candidate, triple) for candidate, triple in zip(candidates, triples, strict=True)]
-    )
+    keys = np.concatenate([_keys(candidate, triple) for candidate, triple in zip(candidates, triples, strict=True)])
     _, first, back = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     back = back.reshape(-1)
     ends = np.cumsum([len(triple.i) for triple in triples])[:-1]

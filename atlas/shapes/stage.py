@@ -67,14 +67,12 @@ def structure(
     return run.produce(spec, lambda directory: _compute(run, directory, rules, seed, advance))
 
 
-def _compute(
-    run: Run, directory: Path, rules: Rules, seed: int, advance: Callable[[int], None]
-) -> dict[str, Any]:
+def _compute(run: Run, directory: Path, rules: Rules, seed: int, advance: Callable[[int], None]) -> dict[str, Any]:
     firings = Firings(run.artifact("10-activations").path)
     labels, _ = read_strata(run.artifact("20-counts"), firings.d_sae)
     clustering = run.artifact("40-clusters")
     vocabulary = run.artifact("10-activations").table("vocabulary")
-    tokens = _feature_tokens(firings, vocabulary["token_id"].to_pylist(), vocabulary["text"].to_pylist())
+    tokens = _feature_tokens(firings, vocabulary.to_pylist())
     graph = backbone(run)
 
     real = subgraphs(graph, _memberships(clustering, graph), firings, labels, rules, advance)
@@ -89,12 +87,19 @@ def _compute(
     write_table(directory, "shapes", _shape_columns(real, tokens, rules))
     census = {"real": _census(real, rules), "rewired": _census(rewired, rules)}
     rows = [(graph_, *key, n) for graph_, counts in census.items() for key, n in sorted(counts.items())]
-    write_table(directory, "census", dict(zip(("graph", "subgraph", "shape", "count"), zip(*rows, strict=True),
-                                              strict=True)))
-    return {"n_communities": len(real.communities), "n_egos": len(real.egos), "clustering": {
-        "real": graph.transitivity_avglocal_undirected(mode="zero"),
-        "rewired": copy.transitivity_avglocal_undirected(mode="zero"),
-    }}
+    write_table(
+        directory,
+        "census",
+        dict(zip(("graph", "subgraph", "shape", "count"), zip(*rows, strict=True), strict=True)),
+    )
+    return {
+        "n_communities": len(real.communities),
+        "n_egos": len(real.egos),
+        "clustering": {
+            "real": graph.transitivity_avglocal_undirected(mode="zero"),
+            "rewired": copy.transitivity_avglocal_undirected(mode="zero"),
+        },
+    }
 
 
 def subgraphs(
@@ -157,10 +162,10 @@ def _memberships(clustering: Artifact, graph: igraph.Graph) -> dict[str, npt.NDA
     return found
 
 
-def _feature_tokens(firings: Firings, token_ids: Sequence[int], texts: Sequence[str]) -> list[list[str]]:
-    by_id = [""] * (max(token_ids, default=-1) + 1)
-    for token_id, text in zip(token_ids, texts, strict=True):
-        by_id[token_id] = text
+def _feature_tokens(firings: Firings, vocabulary: Sequence[dict[str, Any]]) -> list[list[str]]:
+    by_id = [""] * (max((row["token_id"] for row in vocabulary), default=-1) + 1)
+    for row in vocabulary:
+        by_id[row["token_id"]] = row["text"]
     return top_tokens(firings, by_id)
 
 
@@ -207,8 +212,16 @@ def _shape_columns(real: Subgraphs, tokens: list[list[str]], rules: Rules) -> di
         "name": [caption(top, fallback=f"{row[0]} {row[1]}") for top, row in zip(tops, real.communities, strict=True)],
         **{
             name: [getattr(one, name) for one in numbers]
-            for name in ("clustering", "diameter", "strength", "n_edges", "density", "centralization", "triangles",
-                         "hub")
+            for name in (
+                "clustering",
+                "diameter",
+                "strength",
+                "n_edges",
+                "density",
+                "centralization",
+                "triangles",
+                "hub",
+            )
         },
         **{name: [getattr(row[4], name) for row in real.communities] for name in EVIDENCE},
         "top_tokens": tops,
@@ -226,8 +239,9 @@ def _community_tokens(members: npt.NDArray[np.int64], hub: int, tokens: list[lis
 
 def _census(found: Subgraphs, rules: Rules) -> Counter[tuple[str, str]]:
     """Return how many subgraphs of each kind have each class."""
-    counts = Counter((level, community_shape(numbers, evidence, rules))
-                     for level, _, _, numbers, evidence in found.communities)
+    counts = Counter(
+        (level, community_shape(numbers, evidence, rules)) for level, _, _, numbers, evidence in found.communities
+    )
     census: Counter[tuple[str, str]] = Counter({(level, shape): n for (level, shape), n in counts.items()})
     for candidate, _, evidence in found.egos:
         census["ego", ego_shape(len(candidate.leaves), evidence, rules) or "mixed"] += 1

