@@ -23,6 +23,8 @@ from atlas.schema import generate as cypher
 if TYPE_CHECKING:
     import neo4j
 
+    from atlas.ingest.connection import Target
+
 logger = logging.getLogger("atlas")
 
 BATCH = 10_000
@@ -63,6 +65,26 @@ class Receipt:
     rates: dict[str, float]
     classify_seconds: tuple[float, float]
     seconds: float
+
+
+def load_target(run: Run, target: Target, *, name: str, replace: bool = False, batch: int = BATCH) -> Artifact:
+    """Return `60-neo4j` after loading a run's atlas into a target, which is named on the log first.
+
+    Raises
+    ------
+    ArtifactError, InputError, DatabaseError
+        As `load`; or the target cannot be reached.
+    """
+    from atlas.ingest.connection import open_driver
+
+    logger.info("database: %s", target)
+    with open_driver(target) as driver:
+        receipt, artifact = load_run(
+            run, driver, name=name, target=str(target), database=target.database, replace=replace, batch=batch
+        )
+    for what, count in receipt.removed.items():
+        logger.info("removed %d %s that the atlas no longer has", count, what)
+    return artifact
 
 
 def load_run(
@@ -133,7 +155,7 @@ def load(
     InputError
         The name cannot be used, or is taken by an atlas from other artifacts.
     DatabaseError
-        The database cannot be reached or refuses; it holds an atlas of another schema version; or it
+        The database refuses (that it cannot be reached, the driver's errors say); it holds an atlas of another schema version; or it
         wrote another number of rows than it was sent.
     """
     if not _NAME.fullmatch(name):

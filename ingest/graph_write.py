@@ -80,14 +80,14 @@ class Writer:
 
     def one(self, what: str, statement: str, **parameters: Any) -> list[dict[str, Any]]:
         """Return the rows that a statement in a transaction of its own answers."""
-        from neo4j.exceptions import DriverError, Neo4jError
+        from neo4j.exceptions import Neo4jError
 
         try:
             answered: list[dict[str, Any]] = self.session.execute_write(
                 lambda transaction: transaction.run(statement, parameters).data()
             )
-        except (DriverError, Neo4jError) as error:
-            raise explain(error, what) from error
+        except Neo4jError as error:
+            raise explain(error, what) or error from error
         return answered
 
     def _write_chunk(
@@ -110,7 +110,7 @@ class Writer:
             advance(len(part))
 
     def _send(self, what: str, statement: str, parameters: dict[str, Any], answer: str) -> int:
-        from neo4j.exceptions import DriverError, Neo4jError
+        from neo4j.exceptions import Neo4jError
 
         def work(transaction: neo4j.ManagedTransaction) -> int:
             try:
@@ -122,15 +122,17 @@ class Writer:
 
         try:
             return int(self.session.execute_write(work))
-        except (DriverError, Neo4jError) as error:
-            if isinstance(error, Neo4jError) and error.code in MEMORY_CODES:
+        except Neo4jError as error:
+            if error.code in MEMORY_CODES:  # at the commit
                 raise _TooLarge from error
-            raise explain(error, what) from error
+            raise explain(error, what) or error from error
 
     def _halve(self, what: str, size: int, error: _TooLarge) -> None:
         if size <= 1:
-            cause = error.__cause__
-            raise (explain(cause, what) if isinstance(cause, Exception) else error) from cause
+            raise DatabaseError(
+                f"{what}: a single row needs more memory than the database gives a transaction",
+                "raise dbms.memory.transaction.total.max or server.memory.heap.max_size of the database",
+            ) from error.__cause__
         self.batch = size // 2
         logger.warning("%s: too much for the database's memory; going on with %d rows", what, self.batch)
 

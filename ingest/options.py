@@ -73,7 +73,7 @@ source = options(
     click.option(
         "--corpus",
         required=True,
-        help="Text: .txt, .jsonl, .parquet, a folder of them, or a data set's name.",
+        help="Text: .txt, .jsonl, .parquet, a folder, or a data set's name.",
     ),
     click.option("--text-column", default="text", show_default=True, help="Column of the text."),
     click.option("--split", default="train", show_default=True, help="Split of a data set."),

@@ -21,27 +21,27 @@ CALL () {
 }
 MATCH (c:Cluster {atlas: $atlas})
 CALL (c) {
-  // Degrees inside the community. Sums of phi are rounded: their last digit depends on the order of adding.
   MATCH (f:Feature)-[:IN_CLUSTER]->(c)
-  CALL (f, c) {
-    MATCH (f)-[r:CO_OCCURS]-(g:Feature)
-    WHERE EXISTS { (g)-[:IN_CLUSTER]->(c) }
-    RETURN count(r) AS degree, round(sum(r.phi), 9) AS strength
-  }
-  WITH f.index AS index, degree, strength
+  RETURN count(f) AS n, min(f.index) AS first
+}
+CALL (c) {
+  // Degrees inside the community. Sums of phi are rounded: their last digit depends on the order of adding.
+  MATCH (c)<-[:IN_CLUSTER]-(x:Feature)-[r:CO_OCCURS]->(y:Feature)-[:IN_CLUSTER]->(c)
+  UNWIND [x.index, y.index] AS index
+  WITH index, count(*) AS degree, round(sum(r.phi), 9) AS strength
   ORDER BY degree DESC, strength DESC, index
-  RETURN count(*) AS n, sum(degree) / 2 AS m, max(degree) AS top, collect(index)[0] AS hub
+  RETURN sum(degree) / 2 AS m, coalesce(max(degree), 0) AS top, collect(index)[0] AS strongest
 }
 CALL (c) {
   // Edges are stored once, from the lower to the higher index: each triad is found once.
-  MATCH (x:Feature)-[:IN_CLUSTER]->(c)
-  MATCH (x)-[:CO_OCCURS]->(y:Feature)
-  WHERE EXISTS { (y)-[:IN_CLUSTER]->(c) }
+  MATCH (c)<-[:IN_CLUSTER]-(x:Feature)-[:CO_OCCURS]->(y:Feature)-[:IN_CLUSTER]->(c)
+  WITH x, collect(y) AS higher
+  UNWIND higher AS y
   MATCH (y)-[:CO_OCCURS]->(z:Feature)
-  WHERE EXISTS { (z)-[:IN_CLUSTER]->(c) } AND EXISTS { (x)-[:CO_OCCURS]->(z) }
+  WHERE z IN higher
   RETURN count(*) AS triangles
 }
-WITH c, n, m, hub, triangles,
+WITH c, n, m, coalesce(strongest, first) AS hub, triangles,
      CASE WHEN n < 2 THEN 0.0 ELSE 2.0 * m / (n * (n - 1)) END AS density,
      CASE WHEN n < 3 THEN 0.0 ELSE toFloat(n * top - 2 * m) / ((n - 1) * (n - 2)) END AS centralization
 WITH c, hub, n, m, triangles, density, centralization,

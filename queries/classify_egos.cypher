@@ -15,19 +15,18 @@
 MATCH (h:Feature {atlas: $atlas})
 CALL (h) {
   // A leaf fires on fewer tokens than the hub; of two that fire as often, the higher index is the leaf.
-  OPTIONAL MATCH (h)-[:CO_OCCURS]-(leaf:Feature)
+  MATCH (h)-[:CO_OCCURS]-(leaf:Feature)
   WHERE leaf.firing_count < h.firing_count
      OR (leaf.firing_count = h.firing_count AND leaf.index > h.index)
-  RETURN count(leaf) AS leaves
+  RETURN collect(leaf) AS rarer
 }
-CALL (h) {
-  MATCH (h)-[:CO_OCCURS]-(x:Feature)
-  WHERE x.firing_count < h.firing_count OR (x.firing_count = h.firing_count AND x.index > h.index)
+CALL (rarer) {
+  UNWIND rarer AS x
   MATCH (x)-[:CO_OCCURS]->(y:Feature)
-  WHERE (y.firing_count < h.firing_count OR (y.firing_count = h.firing_count AND y.index > h.index))
-    AND EXISTS { (h)-[:CO_OCCURS]-(y) }
+  WHERE y IN rarer
   RETURN count(*) AS links
 }
+WITH h, links, size(rarer) AS leaves
 WITH h, leaves,
      CASE WHEN leaves < 2 THEN null ELSE 2.0 * links / (leaves * (leaves - 1)) END AS leaf_density,
      coalesce(h.ego_testable_pairs, 0) >= $min_testable

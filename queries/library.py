@@ -281,7 +281,7 @@ class _Reader:
             if column not in names:
                 self._refuse(self.single["key"][0], f"key {column!r} is no column")
             if column not in statement.order:
-                self._refuse(statement.return_line, f"ORDER BY leaves out {column!r} of the key: no total order")
+                self._refuse(statement.return_line, f"ORDER BY leaves out {column!r} of the key")
 
     def _refuse(self, line: int, cause: str) -> NoReturn:
         raise QueryError(f"{self.file}:{line}: {cause}", "correct the file: its header is its contract")

@@ -13,6 +13,7 @@ from atlas.queries.library import ONLY, REQUIRED, Query, check_value, find, near
 
 if TYPE_CHECKING:
     import neo4j
+    from neo4j.exceptions import Neo4jError
 
 logger = logging.getLogger("atlas")
 
@@ -71,7 +72,8 @@ def run(
         A parameter is unknown, missing or of another type; or the query writes although its header
         says that it reads.
     DatabaseError
-        The database cannot be reached or refuses.
+        The database refuses. That it cannot be reached, the driver's own errors say; they are answered
+        by `atlas.ingest.connection.open_driver`.
     """
     known = atlases(driver, database=database) if _asks_atlas(query) else {}
     values = resolve(query, parameters or {}, list(known))
@@ -85,7 +87,7 @@ def execute(
 ) -> Answer:
     """Return the answer of a query whose every parameter has a value; see `run`."""
     from neo4j import READ_ACCESS, WRITE_ACCESS
-    from neo4j.exceptions import DriverError, Neo4jError
+    from neo4j.exceptions import Neo4jError
 
     def work(transaction: Any) -> tuple[list[tuple[Any, ...]], Any]:
         result = transaction.run(query.statement, dict(values))
@@ -96,7 +98,9 @@ def execute(
     try:
         # A store that has not yet seen a label or property of the schema says so at each use: no news.
         with driver.session(
-            database=database, default_access_mode=access, notifications_disabled_classifications=["UNRECOGNIZED"]
+            database=database,
+            default_access_mode=access,
+            notifications_disabled_classifications=["UNRECOGNIZED"],
         ) as session:
             if query.batched:
                 rows, summary = work(session)
@@ -104,8 +108,8 @@ def execute(
                 rows, summary = session.execute_write(work)
             else:
                 rows, summary = session.execute_read(work)
-    except (DriverError, Neo4jError) as error:
-        raise explain(error, query.name) from error
+    except Neo4jError as error:
+        raise explain(error, query.name) or error from error
     notifications = tuple(
         f"{status.gql_status} {status.status_description}"
         for status in summary.gql_status_objects
@@ -177,44 +181,33 @@ def atlases(driver: neo4j.Driver, *, database: str | None = None) -> dict[str, b
     return {name: complete for name, complete, *_ in answer.rows}
 
 
-def explain(error: Exception, place: str) -> AtlasError:
-    """Return the error that a user sees for one of the driver's: its cause and what to do.
+def explain(error: Neo4jError, place: str) -> AtlasError | None:
+    """Return the error that a user sees for a server's; None where it is about reaching the database.
+
+    Those are the connection's to answer: `atlas.ingest.connection.open_driver` knows the target.
 
     Parameters
     ----------
     place
-        What was being done: a query's name, `load`.
+        What was being done: a query's name, a label.
     """
-    from neo4j.exceptions import AuthError, DriverError, Neo4jError, ServiceUnavailable
-
-    code = error.code or "" if isinstance(error, Neo4jError) else ""
-    said = " ".join(str(getattr(error, "message", None) or error).split())
+    code, said = error.code or "", " ".join((error.message or "").split())
+    if code.startswith("Neo.ClientError.Security.") or code == "Neo.ClientError.Database.DatabaseNotFound":
+        return None
     if code == "Neo.ClientError.Statement.AccessMode":
         return QueryError(
             f"{place}: the statement writes and its header says `writes: no`; the server refused it",
             "run it as a read, or say `writes: yes` in its header",
         )
-    if isinstance(error, ServiceUnavailable):
-        return DatabaseError(
-            f"{place}: no graph database answers ({said})",
-            "start the managed one with `atlas db up`, or correct NEO4J_URI and its port",
-        )
-    if isinstance(error, AuthError):
-        return DatabaseError(
-            f"{place}: user or password refused",
-            "correct NEO4J_USERNAME and NEO4J_PASSWORD; a data volume keeps the password of its first start",
-        )
-    if code == "Neo.ClientError.Database.DatabaseNotFound":
-        remedy = "correct NEO4J_DATABASE; Community Edition has one, `neo4j`"
-        return DatabaseError(f"{place}: {said}", remedy)
     if code in MEMORY_CODES:
         return DatabaseError(
             f"{place}: the transaction needs more memory than the database gives it",
             "raise dbms.memory.transaction.total.max or server.memory.heap.max_size of the database",
         )
-    kind = code or type(error).__name__
-    remedy = "try again" if isinstance(error, DriverError) or "Transient" in code else "see the database's log"
-    return DatabaseError(f"{place}: {said} ({kind})", remedy)
+    if code == "Neo.ClientError.Procedure.ProcedureCallFailed" and "no such fulltext" in said:
+        return DatabaseError(f"{place}: the database lacks the atlas's full-text index", "load the atlas again")
+    remedy = "try again" if "Transient" in code else "see the database's log"
+    return DatabaseError(f"{place}: {said} ({code})", remedy)
 
 
 def _asks_atlas(query: Query) -> bool:

@@ -146,12 +146,16 @@ def test_pairs(
         a, b = alive[row[gated] + low], alive[column[gated]]
         columns.append(tuple(x[keep] for x in (a, b, joint, e, e0, v, p)))
         advance(len(rows))
+    return _joined(columns, n_seen=chosen.n_pairs, n_alive=len(alive))
+
+
+def _joined(columns: list[tuple[npt.NDArray[Any], ...]], *, n_seen: int, n_alive: int) -> Tested:
+    """Return the blocks' pairs as one, with q over all pairs of alive features."""
     kinds = (np.int32, np.int32, np.int64, *(np.float64,) * 4)
     parts = zip(*columns, strict=True) if columns else ([np.zeros(0)],) * len(kinds)
-    joined = [np.concatenate(part).astype(kind) for part, kind in zip(parts, kinds, strict=True)]
-    n_tested = len(alive) * (len(alive) - 1) // 2
-    q = benjamini_hochberg(joined[-1], n_tests=n_tested)
-    return Tested(*joined, q=q, n_seen=chosen.n_pairs, n_tested=n_tested)
+    a, b, joint, e, e0, v, p = (np.concatenate(part).astype(kind) for part, kind in zip(parts, kinds, strict=True))
+    n_tested = n_alive * (n_alive - 1) // 2
+    return Tested(a, b, joint, e, e0, v, p, benjamini_hochberg(p, n_tests=n_tested), n_seen, n_tested)
 
 
 def _prepare(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import shlex
@@ -157,8 +158,7 @@ def tunnel_command(bolt_port: int, http_port: int, ssh_connection: str) -> str |
         return None
     port = f" -p {fields[3]}" if fields[3] != "22" else ""
     forwards = " ".join(f"-L {each}:127.0.0.1:{each}" for each in (http_port, bolt_port))
-    user = os.environ.get("USER", "USER")
-    return f"ssh -N{port} {forwards} {user}@{fields[2]}"
+    return f"ssh -N{port} {forwards} {getpass.getuser()}@{fields[2]}"
 
 
 def _show(info: ServerInfo, *, as_json: bool) -> None:
