@@ -1,0 +1,129 @@
+"""Shows what the database returned to people and to programs, with nothing hidden in the text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+_FORMULA = ("=", "+", "-", "@")
+
+
+def visible(text: str) -> str:
+    r"""Return the text with control characters, direction marks and the like written as escapes.
+
+    A newline becomes `\n`, an escape character `\x1b`, a right-to-left override `\u202e`: a token can then
+    neither steer a terminal nor change the order in which it is read (fault 72).
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(character) in _HIDDEN
+        else character
+        for character in text
+    )
+
+
+def plain(value: Any) -> Any:
+    """Return a value of the driver's as JSON has it: a node, relationship or path as an object."""
+    from neo4j.graph import Node, Path, Relationship
+
+    if isinstance(value, Path):
+        return {
+            "nodes": [plain(node) for node in value.nodes],
+            "relationships": [plain(relationship) for relationship in value.relationships],
+        }
+    if isinstance(value, Node):
+        return {"labels": sorted(value.labels), "properties": {key: plain(of) for key, of in value.items()}}
+    if isinstance(value, Relationship):
+        start, end = value.nodes
+        return {
+            "type": value.type,
+            "start": start.get("uid") if start is not None else None,
+            "end": end.get("uid") if end is not None else None,
+            "properties": {key: plain(of) for key, of in value.items()},
+        }
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value
+
+
+def caption(value: Any) -> str:
+    """Return a value in one line: paths by the names along them, numbers short."""
+    from neo4j.graph import Node, Path, Relationship
+
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Path):
+        names = [caption(value.nodes[0])]
+        for relationship, node in zip(value.relationships, value.nodes[1:], strict=True):
+            names.append(f"-{relationship.type}- {caption(node)}")
+        return " ".join(names)
+    if isinstance(value, Node):
+        return f"({visible(str(value.get('name', value.get('uid', ''))))})"
+    if isinstance(value, Relationship):
+        return f"[{value.type}]"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(caption(item) for item in value)
+    return visible(str(value))
+
+
+def as_json(columns: Sequence[str], rows: Iterable[Sequence[Any]], **about: Any) -> str:
+    """Return one JSON object: what `about` says, and `rows` as objects by column; ASCII alone."""
+    found = [{name: plain(value) for name, value in zip(columns, row, strict=True)} for row in rows]
+    return json.dumps({**about, "columns": list(columns), "rows": found}, allow_nan=False)
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return comma-separated values with a header; a text that a spreadsheet would compute is quoted by `'`."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_cell(value) for value in row])
+    return stream.getvalue()
+
+
+def as_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return tab-separated lines with a header, for pipes."""
+    lines = ["\t".join(columns), *("\t".join(caption(value) for value in row) for row in rows)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def as_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "") -> Table:
+    """Return a table that fits the terminal it is printed on; no text of the data is read as markup."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    filled = [list(row) for row in rows]
+    table = Table(title=Text(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left")
+    for position, name in enumerate(columns):
+        numbers = all(isinstance(row[position], (int, float)) for row in filled) and bool(filled)
+        table.add_column(Text(name), justify="right" if numbers else "left", overflow="fold")
+    for row in filled:
+        table.add_row(*(Text(caption(value)) for value in row))
+    return table
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return "" if value is None else str(value).lower()
+    if isinstance(value, (int, float)):
+        return repr(value)
+    text = visible(value) if isinstance(value, str) else json.dumps(plain(value), allow_nan=False)
+    return f"'{text}" if text.startswith(_FORMULA) else text
