@@ -1,0 +1,39 @@
+"""What the tests of the graph share: a whole export, an empty database, a loaded atlas."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import neo4j
+
+
+def export(driver: neo4j.Driver, atlas: str) -> list[str]:
+    """Return every node and relationship of an atlas, labels and properties included, sorted."""
+    nodes = driver.execute_query(
+        "MATCH (n) WHERE n.atlas = $atlas RETURN labels(n) AS labels, properties(n) AS properties", atlas=atlas
+    ).records
+    relationships = driver.execute_query(
+        "MATCH (n)-[r]->(m) WHERE n.atlas = $atlas "
+        "RETURN n.uid AS start, labels(n) AS labels, type(r) AS type, m.uid AS end, properties(r) AS properties",
+        atlas=atlas,
+    ).records
+    return sorted(
+        [json.dumps([sorted(row["labels"]), row["properties"]], sort_keys=True) for row in nodes]
+        + [
+            json.dumps([row["start"], sorted(row["labels"]), row["type"], row["end"], row["properties"]],
+                       sort_keys=True)
+            for row in relationships
+        ]
+    )  # fmt: skip
+
+
+def empty(driver: neo4j.Driver) -> None:
+    """Remove everything that the suite's database holds."""
+    with driver.session() as session:
+        session.run("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 5000 ROWS").consume()
+
+
+def values(driver: neo4j.Driver, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement as tuples."""
+    return [tuple(record.values()) for record in driver.execute_query(statement, parameters).records]
