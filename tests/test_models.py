@@ -258,7 +258,7 @@ def test_half_precision_weights_are_computed_in_float32(tmp_path: Path) -> None:
 
 def test_fault_1_unknown_release_or_id_names_the_nearest() -> None:
     """From the registry that comes with SAELens: no network is needed to say so."""
-    with pytest.raises(InputError, match="no release 'gpt2-smal-res-jb'.*nearest: .*gpt2-small-res-jb"):
+    with pytest.raises(InputError, match=r"no release 'gpt2-smal-res-jb'.*nearest: .*gpt2-small-res-jb"):
         load_sae("gpt2-smal-res-jb", sae_id="x")
     with pytest.raises(
         InputError, match=r"has no SAE 'blocks\.8\.resid_pre'; nearest: .*blocks\.8\.hook_resid_pre"

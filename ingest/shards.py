@@ -1,0 +1,209 @@
+"""Shards: the planned windows run through model and SAE, each shard kept when it is whole."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from atlas.errors import CapacityError, InputError
+from atlas.firings import Shard, shard_path, write_shard
+from atlas.ingest.interrupt import Interruption
+from atlas.ingest.journal import Journal
+from atlas.ingest.models import Model
+from atlas.ingest.progress import progress
+from atlas.ingest.saes import Sae
+from atlas.ingest.windows import Plan
+
+if TYPE_CHECKING:
+    import torch
+
+logger = logging.getLogger("atlas")
+
+L0_TOKENS = 50_000  # after so many the measured L0 is compared with the registry's
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A model and an SAE, joined at a hook.
+
+    Attributes
+    ----------
+    hook_name
+        Where the SAE reads the model.
+    context
+        Tokens of a window, BOS included.
+    bos
+        Token prepended to each window, or None.
+    batch_size
+        Windows of one forward pass.
+    """
+
+    model: Model
+    sae: Sae
+    hook_name: str
+    context: int
+    bos: int | None
+    batch_size: int
+
+    @property
+    def lead(self) -> list[int]:
+        """What each window begins with, before the document's tokens."""
+        return [] if self.bos is None else [self.bos]
+
+
+def write_shards(
+    encoder: Encoder, planned: Plan, journal: Journal, interruption: Interruption, *, expect_l0: bool = True
+) -> None:
+    """Write the shards that are not done, recording each; a signal ends this after the one in flight.
+
+    Raises
+    ------
+    InputError
+        The finished shards were made from other tokens (fault 39), an activation is NaN or infinite (14),
+        or the measured L0 is more than twice off the registry's (8).
+    CapacityError
+        The disk is too small or full (fault 26).
+    Interrupted
+        A signal came (fault 41).
+    """
+    directory, sae = journal.directory, encoder.sae
+    journal.require_plan(
+        {
+            "tokens": planned.digest(),
+            "bos": encoder.bos,
+            "context": encoder.context,
+            "hook_name": encoder.hook_name,
+        }
+    )
+    pending = [
+        number for number in range(planned.n_shards) if not journal.holds(shard_path(directory, number))
+    ]
+    done = planned.stream.n_kept - sum(map(planned.n_kept, pending))
+    if done:
+        logger.info(
+            "%s: %d of %d shards are done already",
+            directory.name,
+            planned.n_shards - len(pending),
+            planned.n_shards,
+        )
+    check_room(directory, sae, planned, pending, sae.firings_a_token)
+    fired = seen = 0
+    with progress("activations", total=planned.stream.n_kept, unit="tokens", done=done) as advance:
+        for number in pending:
+            with interruption.finishing(f"shard {number + 1} of {planned.n_shards}"):
+                shard = compute_shard(encoder, planned, number)
+                journal.add(write_shard(directory, number, shard, d_sae=sae.d_sae))
+                advance(shard.n_tokens)
+            if seen == 0 and sae.firings_a_token is None:
+                check_room(directory, sae, planned, pending[1:], len(shard.ids) / max(shard.n_tokens, 1))
+            fired, seen = fired + len(shard.ids), seen + shard.n_tokens
+            if expect_l0 and seen >= L0_TOKENS > seen - shard.n_tokens:
+                check_l0(sae, fired / seen)
+
+
+def compute_shard(encoder: Encoder, planned: Plan, number: int) -> Shard:
+    """Return the firings on one shard's kept tokens, in corpus order.
+
+    Raises
+    ------
+    InputError
+        The model's activations hold NaN or infinity (fault 14): document and position are named.
+    """
+    stream = planned.stream
+    first, last = planned.span(number)
+    kept = stream.kept[first:last]
+    row = np.cumsum(kept) - 1  # of each kept token in the shard
+    pieces = []
+    for windows in planned.batches(number, encoder.batch_size):
+        at, activations = _kept_activations(encoder, planned, windows)
+        if len(at):
+            pieces.append((row[at - first], *encoder.sae.firings(activations)))
+    document = stream.document(first, last)
+    position = (np.arange(first, last) - stream.offsets[document]).astype(np.int32)
+    firings = _in_corpus_order(pieces, int(kept.sum()))
+    return Shard(stream.token_id[first:last][kept], document[kept], position[kept], *firings)
+
+
+def _kept_activations(
+    encoder: Encoder, planned: Plan, windows: Iterable[int]
+) -> tuple[npt.NDArray[np.int64], torch.Tensor]:
+    """Return where the kept tokens of windows are in the stream, and their activations (tokens, d_in)."""
+    stream, lead = planned.stream, encoder.lead
+    spans = [(int(planned.starts[window]), int(planned.starts[window + 1])) for window in windows]
+    rows = [[*lead, *stream.token_id[start:stop].tolist()] for start, stop in spans]
+    activations = encoder.model.activations_at(encoder.hook_name, rows)
+    places = [np.flatnonzero(stream.kept[start:stop]) for start, stop in spans]
+    row = np.repeat(np.arange(len(spans)), [len(place) for place in places])
+    at = np.concatenate([start + place for place, (start, _) in zip(places, spans, strict=True)])
+    picked = activations[row, np.concatenate(places) + len(lead)].float()
+    finite = picked.isfinite().all(dim=1).cpu().numpy()
+    if not finite.all():
+        place = int(at[np.flatnonzero(~finite)[0]])
+        document = int(stream.document(place, place + 1)[0])
+        raise InputError(
+            f"{encoder.hook_name}: NaN or infinity at token {place - int(stream.offsets[document])} of "
+            f"document {stream.names[document]}",
+            "run the model with --precision float32, and check its weights",
+        )
+    return at, picked
+
+
+def _in_corpus_order(
+    pieces: Sequence[tuple[npt.NDArray[Any], ...]], n_tokens: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Return a shard's indptr, ids and activations from its batches (rows, firings a row, ids, values)."""
+    counts = np.zeros(n_tokens, np.int64)
+    for rows, found, _, _ in pieces:
+        counts[rows] = found
+    indptr = np.concatenate([[0], np.cumsum(counts)])
+    ids = np.empty(int(indptr[-1]), np.int32)
+    values = np.empty(int(indptr[-1]), np.float32)
+    for rows, found, some_ids, some_values in pieces:
+        before = np.cumsum(found) - found
+        slots = np.repeat(indptr[rows] - before, found) + np.arange(len(some_ids))
+        ids[slots], values[slots] = some_ids, some_values
+    return indptr, ids, values
+
+
+def check_l0(sae: Sae, measured: float) -> None:
+    """Raise `InputError` where firings a token are more than twice off the registry's (fault 8)."""
+    expected = sae.expected_l0
+    if expected and not expected / 2 <= measured <= expected * 2:
+        raise InputError(
+            f"SAE {sae.sae_id}: {measured:.1f} features fire on a token, its registry says {expected:.1f}",
+            "check BOS, weight processing, precision and the model; --no-expect-l0 goes on",
+        )
+
+
+def check_room(directory: Path, sae: Sae, planned: Plan, pending: Sequence[int], l0: float | None) -> None:
+    """Log what the artifact will take on disk, where the L0 is known; refuse if it is not free (fault 26)."""
+    if l0 is None or not pending:
+        return
+    kept, left = planned.stream.n_kept, sum(map(planned.n_kept, pending))
+    directions = 2 * 4 * sae.d_sae * (sae.d_in + 1)
+    shards, index = (
+        20 + 8 * l0,
+        12 + 8 * l0,
+    )  # bytes a token: three int32 and a row pointer; three int32; firings
+    total, need = kept * (shards + index) + directions, left * shards + kept * index + directions
+    free = shutil.disk_usage(directory).free
+    logger.info(
+        "%s: %d tokens in %d shards; about %.0f MB on disk when finished, %.0f MB are free",
+        directory.name,
+        kept,
+        planned.n_shards,
+        total / 1e6,
+        free / 1e6,
+    )
+    if need > free:
+        raise CapacityError(
+            f"{directory}: {need / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free",
+            "free some room, name a larger disk with --run, or ask for fewer --tokens",
+        )
