@@ -116,11 +116,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    from atlas.ingest.interrupt import interruptible
+    from atlas.ingest.interrupt import checkpoint, interruptible
 
     try:
         with interruptible():
-            return int(cli.main(args=arguments, prog_name="atlas", standalone_mode=False) or 0)
+            code = int(cli.main(args=arguments, prog_name="atlas", standalone_mode=False) or 0)
+            checkpoint()
+            return code
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atlas.ingest import options
+from atlas.ingest.interrupt import checkpoint
 
 if TYPE_CHECKING:
     from atlas.artifacts import Artifact, Run
 
 
 logger = logging.getLogger("atlas")
+
+UNTIL = ("activations", "counts", "edges", "clusters", "structure", "graph")
 
 
 @click.group()
@@ -98,13 +101,15 @@ def graph(run_directory: Path, as_json: bool, **given: Any) -> None:
 @options.naming
 @options.memory
 @options.seed
+@click.option("--until", type=click.Choice(UNTIL), default=UNTIL[-1], show_default=True, help="Last stage to do.")
 @options.run
 @options.as_json
-def all_stages(run_directory: Path, as_json: bool, **given: Any) -> None:
+def all_stages(run_directory: Path, as_json: bool, until: str, **given: Any) -> None:
     """Every stage in a row, from text to the classified graph."""
     with _open(run_directory) as run:
-        for stage, names in STAGES:
+        for stage, names in STAGES[: UNTIL.index(until) + 1]:
             artifact = stage(run, **{name: given[name] for name in names})
+            checkpoint()
         options.show_artifact(artifact, as_json=as_json)
 
 

@@ -21,7 +21,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def this_command() -> str:
     """Return the command line of this process, as one would type it."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0]).name
+    words = ["python", "-m", "atlas"] if program == "__main__.py" else [program]
+    return shlex.join([*words, *sys.argv[1:]])
 
 
 class Interruption:
@@ -84,6 +86,28 @@ def interruptible(resume: str | None = None) -> Iterator[Interruption]:
         The command that goes on; the one that started this process when not given.
     """
     interruption = Interruption(this_command() if resume is None else resume)
+    _open.append(interruption)
+    try:
+        yield from _handled(interruption)
+    finally:
+        _open.remove(interruption)
+
+
+def checkpoint() -> None:
+    """Raise `Interrupted` where a signal came whose exception was lost.
+
+    An exception raised while a C library calls back into Python (as numba's compiler does) is
+    dropped there. Long work calls this between its parts.
+    """
+    for interruption in _open:
+        if interruption.requested is not None:
+            raise interruption.error("interrupted")
+
+
+_open: list[Interruption] = []
+
+
+def _handled(interruption: Interruption) -> Iterator[Interruption]:
     if threading.current_thread() is not threading.main_thread():
         yield interruption
         return

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atlas.ingest import cli as stages
+from atlas.ingest.interrupt import checkpoint
 from atlas.ingest.demo.summary import Summary, summarise
 from atlas.ingest.paths import cache_home, data_home
 
@@ -82,10 +83,9 @@ def _build(run: Run, *, corpus: Path, tokens: int | None, device: str, model: Pa
         "resume_command": resume_command(run.path, tokens=tokens),
     }
     stages.stage_activations(run, **settings)
-    stages.stage_counts(run)
-    stages.stage_edges(run)
-    stages.stage_clusters(run)
-    stages.stage_structure(run)
+    for stage in (stages.stage_counts, stages.stage_edges, stages.stage_clusters, stages.stage_structure):
+        checkpoint()
+        stage(run)
 
 
 def resume_command(run_directory: Path, *, tokens: int | None) -> str:

@@ -1,0 +1,149 @@
+"""The command line: quick help, one line of cause and one of remedy, and the exit code of the group."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from worlds import planted_run
+
+from atlas.artifacts import Run
+
+ATLAS = [sys.executable, "-m", "atlas"]
+
+
+def atlas(*words: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*ATLAS, *words], capture_output=True, text=True, check=False, cwd=cwd, env=os.environ | env, timeout=300
+    )
+
+
+def test_help_answers_at_once() -> None:
+    """`atlas --help` in under .3 s (the best of five, since machines are noisy), with every command."""
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        done = atlas("--help")
+        times.append(time.perf_counter() - started)
+    assert min(times) < 0.3
+    for command in ("demo", "ingest", "db", "query"):
+        assert command in done.stdout
+
+
+@pytest.mark.parametrize("group", ["ingest", "db", "query", "demo"])
+def test_every_group_has_help(group: str) -> None:
+    """Help never needs torch, a server or a model."""
+    done = atlas(group, "--help")
+    assert done.returncode == 0
+    assert "Usage: atlas" in done.stdout
+
+
+def test_an_unknown_command_is_answered_with_the_nearest() -> None:
+    """Usage errors are exit code 2."""
+    done = atlas("ingst")
+    assert done.returncode == 2
+    assert "Did you mean 'ingest'" in done.stderr
+
+
+def test_a_missing_stage_names_the_command_that_makes_it(tmp_path: Path) -> None:
+    """Exit code 3, cause and remedy on stderr, nothing on stdout, no traceback."""
+    done = atlas("ingest", "edges", "--run", str(tmp_path))
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert "error:" in done.stderr
+    assert "remedy: run `atlas ingest" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_stages_run_one_by_one_and_report(tmp_path: Path) -> None:
+    """Figures on stdout as one JSON object, messages on stderr; the second time nothing is done."""
+    with Run(tmp_path) as run:
+        planted_run(run)
+    for stage in ("counts", "edges", "clusters", "structure"):
+        done = atlas("ingest", stage, "--run", str(tmp_path), "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["digest"]
+    again = atlas("ingest", "edges", "--run", str(tmp_path))
+    assert "30-edges: done already" in again.stderr
+    changed = atlas("ingest", "edges", "--run", str(tmp_path), "--phi-cut", "0.3", "--control", "none")
+    assert "30-edges: redone, since control 'permute' -> 'none'; phi_cut None -> 0.3" in changed.stderr
+
+
+def test_options_come_from_environment_and_file(tmp_path: Path) -> None:
+    """The command line wins over ATLAS_*, which wins over atlas.toml, which wins over the default."""
+    with Run(tmp_path / "run") as run:
+        planted_run(run)
+    (tmp_path / "atlas.toml").write_text('[ingest.counts]\nspan = 100\nrun_directory = "run"\n')
+
+    def span(*words: str, **env: str) -> int:
+        done = atlas("ingest", "counts", *words, cwd=tmp_path, **env)
+        assert done.returncode == 0, done.stderr
+        manifest = json.loads((tmp_path / "run" / "20-counts" / "manifest.json").read_text())
+        return int(manifest["parameters"]["span"])
+
+    assert span() == 100
+    assert span(ATLAS_INGEST_COUNTS_SPAN="50") == 50
+    assert span("--span", "25", ATLAS_INGEST_COUNTS_SPAN="50") == 25
+
+
+def test_a_broken_configuration_file_is_named(tmp_path: Path) -> None:
+    """Exit code 3 and the line of the mistake."""
+    (tmp_path / "atlas.toml").write_text("[ingest\n")
+    done = atlas("ingest", "counts", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "atlas.toml" in done.stderr
+
+
+def test_errors_are_one_object_under_json(tmp_path: Path) -> None:
+    """A program that asked for JSON reads the error as JSON, too."""
+    done = atlas("ingest", "clusters", "--run", str(tmp_path), "--json")
+    error = json.loads(done.stderr.strip().splitlines()[-1])
+    assert error["exit_code"] == done.returncode == 3
+    assert error["remedy"]
+
+
+@pytest.mark.parametrize("size", ["0", "x", "-1G", "nan"])
+def test_a_size_that_is_none_is_a_usage_error(size: str, tmp_path: Path) -> None:
+    """Exit code 2, and how to write one."""
+    done = atlas("ingest", "counts", "--run", str(tmp_path), "--memory", size)
+    assert done.returncode == 2
+    assert "write 500M or 4G" in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_fault_41_an_interrupt_ends_with_its_code_and_the_next_run_goes_on(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """No traceback; what was finished is kept; the same command ends well."""
+    with Run(tmp_path) as run:
+        planted_run(run)
+    words = [*ATLAS, "ingest", "edges", "--run", str(tmp_path)]
+    assert atlas("ingest", "counts", "--run", str(tmp_path)).returncode == 0
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        for _ in range(600):
+            if (tmp_path / "30-edges").exists():
+                break
+            time.sleep(0.05)
+        process.send_signal(number)
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert process.returncode == code, said
+    assert "Traceback" not in said
+    assert "go on with: python -m atlas ingest edges" in said
+    assert atlas("ingest", "edges", "--run", str(tmp_path)).returncode == 0
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    """`atlas query list | head -1` ends quietly."""
+    done = subprocess.run(
+        f"{sys.executable} -m atlas query list | head -1", shell=True, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
