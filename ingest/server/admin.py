@@ -71,13 +71,9 @@ def admin(
         )
     output = done.stdout.decode("utf-8", "replace")
     if done.returncode != 0:
-        lines = [
-            line.strip() for line in output.splitlines() if line.strip() and not line.startswith("\tat ")
-        ]
+        lines = [line.strip() for line in output.splitlines() if line.strip() and not line.startswith("\tat ")]
         shown = "".join(f"\n  | {line[:300]}" for line in lines[-SHOWN:])
         kind = CapacityError if "No space left on device" in output else DatabaseError
         cause = f"{' '.join(arguments[:2])} ended with {done.returncode}{shown}"
-        raise kind(
-            cause, "free space, then run this again" if kind is CapacityError else "see the lines above"
-        )
+        raise kind(cause, "free space, then run this again" if kind is CapacityError else "see the lines above")
     return output

@@ -39,9 +39,7 @@ class Home:
         """
         resolved = Path(path or default_home()).expanduser().resolve()
         if os.pathsep in str(resolved):
-            raise InputError(
-                f"{resolved} holds {os.pathsep!r}, which parts Java's class path", "choose another"
-            )
+            raise InputError(f"{resolved} holds {os.pathsep!r}, which parts Java's class path", "choose another")
         if resolved.exists() and not resolved.is_dir():
             raise InputError(f"{resolved} is not a folder", "give a folder, or a name that is free")
         return cls(resolved)
@@ -167,9 +165,7 @@ class ServerInfo:
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as JSON types."""
-        plain = {
-            name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()
-        }
+        plain = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
         return plain | {"bolt_uri": self.bolt_uri, "http_uri": self.http_uri, "uptime": self.uptime}
 
 

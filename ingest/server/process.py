@@ -184,9 +184,7 @@ def _start_new(place: Home, wanted: _Wanted, report: Report) -> None:
     place.auth.unlink(missing_ok=True)  # imported: the system database has the hash now
 
 
-def _start(
-    place: Home, command: list[str], ports: config.Ports, password: str, wait: float, report: Report
-) -> None:
+def _start(place: Home, command: list[str], ports: config.Ports, password: str, wait: float, report: Report) -> None:
     """Start the process, note it, and wait for its first answer; an interrupt leaves no process."""
     process = launch.spawn(command, place)
     server = Running(process.pid, process.create_time(), ports.bolt, ports.http, NEO4J_VERSION)
