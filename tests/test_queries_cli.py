@@ -1,0 +1,157 @@
+"""`atlas query`: lists, shows and runs; nothing in the data steers the terminal, a spreadsheet or a parser."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+from graph_checks import empty
+from rich.console import Console
+from small_atlas import Small, star
+
+from atlas.errors import DatabaseError, QueryError
+from atlas.ingest.graph import load
+from atlas.ingest.query_cli import query
+from atlas.queries import display
+from atlas.queries.library import find, library
+
+EVIL = "\x1b[31mred\u202e[bold]x[/bold]"
+
+
+@pytest.fixture(scope="module")
+def evil(driver, server, tmp_path_factory):
+    """Load an atlas of one star whose names are hostile, into the suite's managed server."""
+    empty(driver)
+    names = {0: EVIL, 1: "=1+1", 2: "a\tb\nc", 3: "[red]plain[/red]", 4: "ordinary"}
+    small = Small(5, star(0, range(1, 5)), firing={0: 500}, names=names)
+    load(small.write(tmp_path_factory.mktemp("evil")), driver, name="evil")
+
+
+def invoke(*arguments: str) -> str:
+    """Return the standard output of a command that has to succeed."""
+    result = CliRunner().invoke(query, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_list_names_every_query():
+    """Each query has a line and an object with its contract."""
+    lines = invoke("list").splitlines()
+    assert lines[0] == "name\tgroup\twrites\tquestion"
+    assert sorted(line.split("\t")[0] for line in lines[1:]) == list(library())
+    listed = {each["name"]: each for each in json.loads(invoke("list", "--json"))["queries"]}
+    assert listed["classify_egos"]["writes"] is True
+    assert listed["neighbours"]["parameters"][1] == {
+        "name": "feature", "type": "integer", "optional": False, "meaning": "index of the feature", "required": True,
+    }  # fmt: skip
+
+
+def test_show_prints_contract_and_statement():
+    """What is shown is the file."""
+    found = find("hubs")
+    assert invoke("show", "hubs") == f"{found.header}\n\n{found.statement}\n"
+    assert json.loads(invoke("show", "hubs", "--json"))["statement"] == found.statement
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cause"),
+    [
+        (("run", "classify_egos"), "writes to the atlas"),
+        (("run", "hubs", "--write"), "only reads"),
+        (("run", "hubz"), "did you mean hubs"),
+        (("run", "hubs", "-p", "min_leafs=3"), "did you mean min_leaves"),
+        (("run", "hubs", "-p", "min_leaves=few"), "expected an integer"),
+        (("show", "starr"), "did you mean star"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_the_database(arguments, cause):
+    """Unknown names, other types, and writing that was not allowed are errors of the input."""
+    with pytest.raises(QueryError, match=cause) as refused:
+        CliRunner().invoke(query, list(arguments), catch_exceptions=False)
+    assert refused.value.exit_code == 3
+
+
+def test_a_stopped_server_is_answered_with_how_to_start_it(tmp_path):
+    """Without a server the error says the command that starts one."""
+    with pytest.raises(DatabaseError) as refused:
+        CliRunner().invoke(query, ["run", "hubs", "--home", str(tmp_path)], catch_exceptions=False)
+    assert "atlas db up" in refused.value.remedy
+
+
+@pytest.mark.neo4j
+def test_json_is_exact_and_ascii(evil):
+    """The object holds every value as stored, and no byte that a terminal would obey."""
+    text = invoke("run", "neighbours", "-p", "feature=1", "--json")
+    assert text.rstrip("\n").isascii()
+    assert text.rstrip("\n").isprintable()
+    answer = json.loads(text)
+    assert (answer["query"], answer["parameters"]["feature"]) == ("neighbours", 1)
+    assert [row["name"] for row in answer["rows"]] == [EVIL]
+    star_json = json.loads(invoke("run", "star", "-p", "of=0", "--json"))
+    path = star_json["rows"][0]["path"]
+    assert [node["properties"]["index"] for node in path["nodes"]] == [0, 1]
+    assert path["relationships"][0]["start"] == "evil:0"
+
+
+@pytest.mark.neo4j
+def test_lines_and_csv_show_what_is_hidden(evil):
+    """Controls and direction marks are written as escapes; a formula is quoted; the limit holds."""
+    lines = invoke("run", "neighbours", "-p", "feature=0").splitlines()
+    assert [line.split("\t")[1] for line in lines[1:]] == ["=1+1", r"a\tb\nc", "[red]plain[/red]", "ordinary"]
+    assert r"\x1b[31mred\u202e[bold]x[/bold]" in invoke("run", "neighbours", "-p", "feature=1")
+    rows = list(csv.reader(io.StringIO(invoke("run", "neighbours", "-p", "feature=0", "--csv", "--limit", "2"))))
+    assert [row[1] for row in rows] == ["name", "'=1+1", r"a\tb\nc"]
+    assert rows[1][rows[0].index("phi")] == "0.5"
+
+
+@pytest.mark.neo4j
+def test_a_query_that_writes_runs_when_it_is_allowed(evil):
+    """--write classifies anew."""
+    assert invoke("run", "classify_egos", "--write").splitlines() == ["shape\tcount", "mixed\t1"]
+    assert len(invoke("run", "counts", "--limit", "3").splitlines()) == 4
+
+
+@pytest.mark.neo4j
+def test_the_target_is_said_on_stderr(evil, server_home):
+    """A command in a process of its own says which database it asked, on stderr alone."""
+    command = [sys.executable, "-m", "atlas", "query", "run", "atlases", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "database: bolt://" in done.stderr
+    assert json.loads(done.stdout)["rows"][0]["atlas"] == "evil"
+
+
+def test_json_and_csv_exclude_each_other():
+    """Two forms at once are a usage error."""
+    with pytest.raises(click.UsageError):
+        CliRunner().invoke(query, ["run", "hubs", "--json", "--csv"], catch_exceptions=False, standalone_mode=False)
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_tables_fit_the_terminal_and_read_no_markup(width):
+    """A table is as wide as the terminal at most; brackets of the data are shown, long text is folded."""
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, force_terminal=True, highlight=False, markup=False, emoji=False)
+    rows = [("[bold]x[/bold] :smile:", 1, 0.123456, EVIL), ("y" * 300, 2, None, ["a", "\u2066b"])]
+    console.print(display.as_table(("name", "count", "phi", "tokens"), rows))
+    text = stream.getvalue()
+    assert all(len(Console().render_str(line, markup=False)) <= width + 20 for line in text.splitlines())
+    assert "\u202e" not in text
+    assert "\x1b[31m" not in text
+    assert "[bold]" in text.replace("\n", "")
+
+
+def test_start_up_does_not_import_the_driver():
+    """The group is there without the driver, Arrow or NumPy: help answers at once."""
+    code = (
+        "import sys, atlas.ingest.query_cli, atlas.queries.library, atlas.queries.run, atlas.queries.display\n"
+        "atlas.queries.library.library()\n"
+        "print([m for m in ('neo4j', 'pyarrow', 'numpy', 'rich') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
