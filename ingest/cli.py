@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("atlas")
 
-UNTIL = ("activations", "counts", "edges", "clusters", "structure", "graph")
+NAMES = ("activations", "counts", "edges", "clusters", "structure", "graph")
 
 
 @click.group()
@@ -101,13 +101,19 @@ def graph(run_directory: Path, as_json: bool, **given: Any) -> None:
 @options.naming
 @options.memory
 @options.seed
-@click.option("--until", type=click.Choice(UNTIL), default=UNTIL[-1], show_default=True, help="Last stage to do.")
+@click.option(
+    "--from", "first", type=click.Choice(NAMES), default=NAMES[0], show_default=True, help="First stage to do."
+)
+@click.option("--until", type=click.Choice(NAMES), default=NAMES[-1], show_default=True, help="Last stage to do.")
 @options.run
 @options.as_json
-def all_stages(run_directory: Path, as_json: bool, until: str, **given: Any) -> None:
+def all_stages(run_directory: Path, as_json: bool, first: str, until: str, **given: Any) -> None:
     """Every stage in a row, from text to the classified graph."""
+    stages = STAGES[NAMES.index(first) : NAMES.index(until) + 1]
+    if not stages:
+        raise click.UsageError(f"--from {first} comes after --until {until}")
     with _open(run_directory) as run:
-        for stage, names in STAGES[: UNTIL.index(until) + 1]:
+        for stage, names in stages:
             artifact = stage(run, **{name: given[name] for name in names})
             checkpoint()
         options.show_artifact(artifact, as_json=as_json)
@@ -122,7 +128,9 @@ def _open(run_directory: Path) -> Run:
 def stage_activations(
     run: Run,
     *,
-    corpus: str | Path,
+    model: str | Path | None = None,
+    sae: str | Path | None = None,
+    corpus: Any = None,
     text_column: str = "text",
     split: str = "train",
     subset: str | None = None,
@@ -132,8 +140,11 @@ def stage_activations(
     from atlas.ingest.activations import activations
     from atlas.ingest.corpus import open_corpus
 
+    for name, value in (("model", model), ("sae", sae), ("corpus", corpus)):
+        if value is None:
+            raise click.UsageError(f"Missing option '--{name}'.")
     opened = open_corpus(corpus, text_column=text_column, split=split, subset=subset)
-    return activations(run, corpus=opened, **given)
+    return activations(run, model=model, sae=sae, corpus=opened, **given)
 
 
 def stage_counts(run: Run, **given: Any) -> Artifact:

@@ -67,12 +67,11 @@ memory = click.option(
 )
 
 source = options(
-    click.option("--model", required=True, help="Model name, or a folder with a saved model."),
-    click.option("--sae", required=True, help="SAE release, or a folder with a saved SAE."),
+    click.option("--model", help="Model name, or a folder with a saved model."),
+    click.option("--sae", help="SAE release, or a folder with a saved SAE."),
     click.option("--sae-id", help="SAE within its release."),
     click.option(
         "--corpus",
-        required=True,
         help="Text: .txt, .jsonl, .parquet, a folder, or a data set's name.",
     ),
     click.option("--text-column", default="text", show_default=True, help="Column of the text."),
