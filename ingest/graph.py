@@ -155,8 +155,8 @@ def load(
     InputError
         The name cannot be used, or is taken by an atlas from other artifacts.
     DatabaseError
-        The database refuses (that it cannot be reached, the driver's errors say); it holds an atlas of another schema version; or it
-        wrote another number of rows than it was sent.
+        The database refuses (that it cannot be reached, the driver's errors say); it holds an atlas of
+        another schema version; or it wrote another number of rows than it was sent.
     """
     if not _NAME.fullmatch(name):
         raise InputError(

@@ -57,7 +57,7 @@ def show(name: str, as_json: bool) -> None:
 
 @query.command()
 @click.argument("name")
-@click.option("-p", "--parameter", "pairs", multiple=True, metavar="KEY=VALUE", help="Value of a parameter.")
+@click.option("-p", "--parameter", "pairs", multiple=True, metavar="KEY=VALUE", help="A parameter's value.")
 @click.option("--limit", type=click.IntRange(min=1), help="Most rows.  [default: the query's]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, every value exact.")
 @click.option("--csv", "as_csv", is_flag=True, help="CSV on stdout; text a spreadsheet would compute gets a '.")
@@ -130,7 +130,8 @@ def _show(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         return
     from rich.console import Console
 
-    Console(highlight=False, markup=False, emoji=False).print(display.as_table(columns, rows))
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(display.as_table(columns, rows, width=console.width))
 
 
 def _contract(found: Query) -> dict[str, Any]:

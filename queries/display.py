@@ -89,7 +89,7 @@ def as_json(columns: Sequence[str], rows: Iterable[Sequence[Any]], **about: Any)
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return comma-separated values with a header; a text that a spreadsheet would compute is quoted by `'`."""
+    """Return comma-separated values with a header; a text that a spreadsheet would compute gets a `'`."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
@@ -104,20 +104,40 @@ def as_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def as_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "") -> Table:
-    """Return a table that fits the terminal it is printed on; no text of the data is read as markup."""
+def as_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, width: int) -> Table:
+    """Return a table for a terminal of that width; no text of the data is read as markup.
+
+    Where the columns would be squeezed, each row becomes a block of lines, one for each column.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     filled = [list(row) for row in rows]
-    table = Table(title=Text(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    if _needed(columns, filled) > width:
+        table.add_column(Text("column"), no_wrap=True)
+        table.add_column(Text("value"), overflow="fold")
+        for row in filled:
+            for name, value in zip(columns, row, strict=True):
+                table.add_row(Text(name), Text(caption(value)))
+            table.add_section()
+        return table
     for position, name in enumerate(columns):
         numbers = all(isinstance(row[position], (int, float)) for row in filled) and bool(filled)
-        table.add_column(Text(name), justify="right" if numbers else "left", overflow="fold")
+        table.add_column(Text(name), justify="right" if numbers else "left", overflow="fold", min_width=len(name))
     for row in filled:
         table.add_row(*(Text(caption(value)) for value in row))
     return table
+
+
+def _needed(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
+    """Return the width at which a table is still readable: whole headers, twelve characters of a text."""
+    widths = [
+        max(len(name), *(min(12, len(caption(row[position]))) for row in rows), 0)
+        for position, name in enumerate(columns)
+    ]
+    return sum(widths) + 3 * len(widths)
 
 
 def _cell(value: Any) -> str:

@@ -205,7 +205,7 @@ def explain(error: Neo4jError, place: str) -> AtlasError | None:
             "raise dbms.memory.transaction.total.max or server.memory.heap.max_size of the database",
         )
     if code == "Neo.ClientError.Procedure.ProcedureCallFailed" and "no such fulltext" in said:
-        return DatabaseError(f"{place}: the database lacks the atlas's full-text index", "load the atlas again")
+        return DatabaseError(f"{place}: the database lacks the full-text index", "load the atlas again")
     remedy = "try again" if "Transient" in code else "see the database's log"
     return DatabaseError(f"{place}: {said} ({code})", remedy)
 

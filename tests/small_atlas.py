@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -158,7 +159,7 @@ def clique(members: Sequence[int], phi: float = 0.5) -> dict[tuple[int, int], fl
 
 def chain(members: Sequence[int], phi: float = 0.5) -> dict[tuple[int, int], float]:
     """Return the edges of a path."""
-    return {(min(a, b), max(a, b)): phi for a, b in zip(members, members[1:], strict=False)}
+    return {(min(a, b), max(a, b)): phi for a, b in itertools.pairwise(members)}
 
 
 def by_hand() -> Small:
@@ -176,14 +177,14 @@ def by_hand() -> Small:
         **star(36, range(37, 41)), **star(41, range(42, 46)), (42, 43): 0.3, (44, 45): 0.3,
         **star(46, range(47, 51)), (5, 7): 0.2,
     }  # fmt: skip
-    fine = [range(0, 6), range(6, 12), range(12, 17), range(17, 23), range(23, 28), (28, 29), range(30, 33),
+    fine = [range(6), range(6, 12), range(12, 17), range(17, 23), range(23, 28), (28, 29), range(30, 33),
             range(33, 36)]  # fmt: skip
     return Small(
         n_features=54,
         edges=edges,
         clusters={
-            "coarse": [range(0, 17)],
-            "middle": [range(0, 12), range(12, 17)],
+            "coarse": [range(17)],
+            "middle": [range(12), range(12, 17)],
             "fine": [list(group) for group in fine],
         },
         evidence={("fine", 0): (6, 4, 1, 4), ("fine", 1): (2, 2, 0, 4)},

@@ -109,7 +109,7 @@ def test_other_artifacts_need_replace_and_leave_nothing_stale(clean, tmp_path):
     second = Small(
         n_features=50,
         edges={**star(0, range(1, 6)), **clique(range(6, 12)), **star(20, range(21, 25))},
-        clusters={"coarse": [range(0, 12)], "fine": [list(range(6, 12)), list(range(0, 6))]},
+        clusters={"coarse": [range(12)], "fine": [list(range(6, 12)), list(range(6))]},
         firing={0: 300},
     )
     old, new = first.write(tmp_path / "old"), second.write(tmp_path / "new")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 
 import pytest
@@ -238,7 +239,7 @@ def test_counts_and_atlases(hand):
 def test_a_read_that_writes_is_refused_by_the_server(hand):
     """What the check of the text lets through, the server refuses in read mode (fault 68)."""
     query = find("counts")
-    sly = type(query)(**{**query.__dict__, "statement": f"CREATE (:Feature {{uid: $atlas}}) WITH 1 AS one\n{query.statement}"})
+    sly = dataclasses.replace(query, statement=f"CREATE (:Feature {{uid: $atlas}}) WITH 1 AS x\n{query.statement}")
     with pytest.raises(QueryError, match="header says `writes: no`; the server refused it"):
         run(hand, sly)
     assert values(hand, "MATCH (f:Feature {uid: 'hand'}) RETURN count(f)") == [(0,)]
