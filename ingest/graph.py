@@ -167,9 +167,7 @@ def load(
         raise InputError(f"{batch} rows a batch, expected 1 or more", "choose another with --batch")
     rows = Rows(artifacts, name)
     started = time.monotonic()
-    with driver.session(
-        database=database, notifications_disabled_classifications=["UNRECOGNIZED"]
-    ) as session:
+    with _session(driver, database) as session:
         writer = Writer(session, batch=batch)
         _check_versions(writer)
         there = _check_digest(writer, rows, replace=replace)
@@ -204,7 +202,7 @@ def holds(
 ) -> bool:
     """Return whether the database holds this very atlas whole, by its digest, mark and counts."""
     rows = Rows(artifacts, name)
-    with driver.session(database=database) as session:
+    with _session(driver, database) as session:
         found = _stored(Writer(session, batch=BATCH), name)
     whole = found is not None and found["complete"] and found["digest"] == rows.digest
     return whole and not _differences(driver, rows, rows.expected(), database)
@@ -220,13 +218,22 @@ def drop(
     InputError
         The database holds no atlas of that name.
     """
-    with driver.session(database=database) as session:
+    with _session(driver, database) as session:
         writer = Writer(session, batch=batch)
         if _stored(writer, name) is None:
             raise InputError(f"no atlas {name!r} in the database", "`atlas query run atlases` lists them")
         writer.one("Atlas", "MATCH (a:Atlas {uid: $atlas}) SET a.complete = false", atlas=name)
         labels = reversed(NODES)  # the atlas itself last: until then it can be named again
         return {label: writer.remove(label, cypher.drop_nodes(label), atlas=name) for label in labels}
+
+
+def _session(driver: neo4j.Driver, database: str | None) -> neo4j.Session:
+    """Open a session whose writes the queries of `atlas.queries` see, on a cluster too."""
+    return driver.session(
+        database=database,
+        notifications_disabled_classifications=["UNRECOGNIZED"],  # a new store knows no name of the schema yet
+        bookmark_manager=driver.execute_query_bookmark_manager,
+    )
 
 
 def _check_versions(writer: Writer) -> None:

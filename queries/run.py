@@ -100,6 +100,7 @@ def execute(
         with driver.session(
             database=database,
             default_access_mode=access,
+            bookmark_manager=driver.execute_query_bookmark_manager,  # a cluster's reader sees the last write
             notifications_disabled_classifications=["UNRECOGNIZED"],
         ) as session:
             if query.batched:

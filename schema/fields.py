@@ -55,8 +55,8 @@ def _classified(
 UID = Field("uid", "string", "identity in the database, unique per label: `<atlas>:...`")
 ATLAS = Field("atlas", "string", "name of the atlas that this belongs to, as given by `--name`")
 NAME = Field("name", "string", "short caption for people and for Neo4j Browser")
-LOAD_ID = Field("load_id", "string", "first 16 digits of the digest of the load that wrote it last; what an earlier load "
-                "wrote and this one did not is stale and removed")
+LOAD_ID = Field("load_id", "string", "first 16 digits of the digest of the load that wrote it last; what an earlier "
+                "load wrote and this one did not is stale and removed")
 
 DOCUMENT_FIELDS = (
     Field("document", "integer", "index of the document in the order of the corpus", low=0),
