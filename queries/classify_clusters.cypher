@@ -28,7 +28,7 @@ CALL (c) {
   // Degrees inside the community. Sums of phi are rounded: their last digit depends on the order of adding.
   MATCH (c)<-[:IN_CLUSTER]-(x:Feature)-[r:CO_OCCURS]->(y:Feature)-[:IN_CLUSTER]->(c)
   UNWIND [x.index, y.index] AS index
-  WITH index, count(*) AS degree, round(sum(r.phi), 9) AS strength
+  WITH index, count(*) AS degree, round(sum(r.phi), 12) AS strength
   ORDER BY degree DESC, strength DESC, index
   RETURN sum(degree) / 2 AS m, coalesce(max(degree), 0) AS top, collect(index)[0] AS strongest
 }

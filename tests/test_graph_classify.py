@@ -44,7 +44,7 @@ def numbers(n, edges):
     graph = igraph.Graph(n, list(edges))
     degrees = graph.degree()
     centralization = 0.0 if n < 3 else sum(max(degrees) - d for d in degrees) / ((n - 1) * (n - 2))
-    strength = [round(sum(phi for pair, phi in edges.items() if i in pair), 9) for i in range(n)]
+    strength = [round(sum(phi for pair, phi in edges.items() if i in pair), 12) for i in range(n)]
     hub = min(range(n), key=lambda i: (-degrees[i], -strength[i], i))
     return graph.ecount(), graph.density(), centralization, len(graph.list_triangles()), hub
 
