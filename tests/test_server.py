@@ -96,11 +96,7 @@ def test_first_start_shows_the_password_to_no_process(server: Watched) -> None:
 
 def test_password_is_in_one_private_file(server: Watched) -> None:
     """Of all files of the home, store and logs included, only the 0600 file holds it."""
-    holders = [
-        path
-        for path in server.info.home.rglob("*")
-        if path.is_file() and server.password in path.read_bytes()
-    ]
+    holders = [path for path in server.info.home.rglob("*") if path.is_file() and server.password in path.read_bytes()]
     assert holders == [server.info.password_file]
     assert stat.S_IMODE(server.info.password_file.stat().st_mode) == 0o600
     assert stat.S_IMODE(server.info.home.stat().st_mode) == 0o700
@@ -147,9 +143,7 @@ def test_server_listens_on_loopback_only(server: Watched) -> None:
     assert {address.ip for address in listening} <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
 
 
-def test_browser_is_served_and_its_address_fills_in_the_query(
-    server: Watched, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_browser_is_served_and_its_address_fills_in_the_query(server: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     """The address answers, names this server's Bolt port and carries the query; SSH adds the tunnel."""
     home, cypher = str(server.info.home), "MATCH (n) WHERE n.phi > 0.5 RETURN n & 1"
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
@@ -232,8 +226,7 @@ def test_starter_killed_then_two_at_once_find_one_server(tmp_path: Path) -> None
         first.wait()
         Home(home).state.unlink(missing_ok=True)  # as if killed before it was written
         racers = [
-            subprocess.Popen([*COMMAND, "up", "--home", str(home), "--json"], stdout=-1, stderr=-1)
-            for _ in range(2)
+            subprocess.Popen([*COMMAND, "up", "--home", str(home), "--json"], stdout=-1, stderr=-1) for _ in range(2)
         ]
         outputs = [racer.communicate(timeout=300) for racer in racers]
         assert [racer.returncode for racer in racers] == [0, 0], outputs

@@ -14,23 +14,10 @@ import pytest
 from neo4j.exceptions import ClientError
 
 from atlas.errors import DatabaseError
-from atlas.ingest.connection import Target, managed_target, open_driver, parse_version, resolve_target
+from atlas.ingest.connection import Target, open_driver, parse_version, resolve_target
 from atlas.ingest.server.home import ServerInfo
-from atlas.ingest.server.process import managed
 
 pytestmark = pytest.mark.neo4j
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerInfo]:
-    home = tmp_path_factory.mktemp("connection") / "home"
-    with managed(home) as info:
-        yield info
-
-
-@pytest.fixture
-def target(server: ServerInfo) -> Target:
-    return managed_target(server.home)
 
 
 def refused(target: Target, **options: tuple[int, int]) -> DatabaseError:
@@ -129,6 +116,8 @@ def test_fault_59_locked_out(target: Target) -> None:
     causes = [refused(stranger).cause for _ in range(5)]
     assert "refuses the password" in causes[0]
     assert "locked user stranger out" in causes[-1]
+    with open_driver(target) as driver:
+        driver.execute_query("DROP USER stranger", database_="system")
 
 
 @pytest.mark.parametrize("scheme", ["bolt", "neo4j"])
@@ -145,9 +134,7 @@ def test_fault_61_older_server(target: Target) -> None:
     assert "is Neo4j 5.26.30, the atlas needs 9999.0 or later" in error.cause
 
 
-@pytest.mark.parametrize(
-    ("text", "version"), [("5.26.30", (5, 26)), ("5.27-aura", (5, 27)), ("2026.08.1", (2026, 8))]
-)
+@pytest.mark.parametrize(("text", "version"), [("5.26.30", (5, 26)), ("5.27-aura", (5, 27)), ("2026.08.1", (2026, 8))])
 def test_versions_of_both_lines_and_of_aura(text: str, version: tuple[int, int]) -> None:
     assert parse_version(text) == version
 
@@ -178,11 +165,11 @@ def test_fault_66_certificate_not_trusted(target: Target, tls_port: int) -> None
 def test_fault_59_first_password_must_be_changed(target: Target) -> None:
     """A user whose password is to be changed first is told so, by the server's answer to the query."""
     with open_driver(target) as driver:
-        driver.execute_query(
-            "CREATE USER fresh SET PASSWORD 'first-0123' CHANGE REQUIRED", database_="system"
-        )
+        driver.execute_query("CREATE USER fresh SET PASSWORD 'first-0123' CHANGE REQUIRED", database_="system")
     error = refused(replace(target, username="fresh", password="first-0123"))
     assert "wants the password of user fresh changed" in error.cause
+    with open_driver(target) as driver:
+        driver.execute_query("DROP USER fresh", database_="system")
 
 
 def test_errors_of_the_work_itself_pass(target: Target) -> None:

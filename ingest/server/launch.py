@@ -110,6 +110,16 @@ def alive(pid: int) -> psutil.Process | None:
         return None
 
 
+def created(process: psutil.Process) -> float | None:
+    """Return when the process was started, in seconds since 1970; None where it has ended."""
+    import psutil
+
+    try:
+        return float(process.create_time())
+    except psutil.Error:
+        return None
+
+
 def serves(process: psutil.Process, home: Home) -> bool:
     """Return whether the process is a server of this home, by its command line."""
     import psutil

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atlas.errors import CapacityError, DatabaseError, Interrupted
+from atlas.errors import CapacityError, DatabaseError, InputError, Interrupted
 from atlas.ingest.server import config, launch
 from atlas.ingest.server.hold import Report, held
 from atlas.ingest.server.home import Home, Running, ServerInfo
@@ -41,8 +41,8 @@ def up(
 ) -> ServerInfo:
     """Return the server of `home`, after installing and starting what is missing, once it answers a query.
 
-    A server that runs already is returned as it is, whatever options are given. The process outlives the
-    caller. An interrupt while waiting stops a server that this call started, and leaves one that it found.
+    A server that runs already is returned as it is. The process outlives the caller. An interrupt while
+    waiting stops a server that this call started, and leaves one that it found.
 
     Parameters
     ----------
@@ -60,21 +60,20 @@ def up(
     Raises
     ------
     InputError
-        Another process holds the home; `heap` or `home` cannot be used.
+        Another process holds the home, or an option cannot be used.
     DatabaseError
-        No fitting Java, a port that was asked for is taken, the password is lost or changed, or the server
-        ended or did not answer; its log is named and its last telling lines shown.
+        No fitting Java, a port is taken, the password is lost or changed, or the server ended or did not
+        answer; its log is named and its last telling lines shown.
     ServiceError
         The server's jars cannot be fetched.
     CapacityError
         Memory or disk is too small.
     """
+    wanted = _Wanted(config.parse_heap(heap) if heap else None, bolt_port, http_port, wait)
     place = Home.at(home)
     place.check()
-    wanted = _Wanted(config.parse_heap(heap) if heap else None, bolt_port, http_port, wait)
     with held(place.path, purpose="starting the server", wait=wait, report=report):
-        found = _find(place)
-        if found is None:
+        if (found := _find(place)) is None:
             _start_new(place, wanted, report)
         else:
             _join(place, found, wanted, report)
@@ -132,7 +131,14 @@ def managed(home: Path | str | None = None, **options: object) -> Iterator[Serve
     `options` are those of `up`. A server that ran before is stopped, too: the body's end is its end.
     """
     try:
-        yield up(home, **options)  # type: ignore[arg-type]  # the keywords of up, passed through
+        info = up(home, **options)  # type: ignore[arg-type]  # the keywords of up, passed through
+    except InputError:  # another process holds the home, or it is no home: not ours to stop
+        raise
+    except BaseException:  # one that goes on starting, too
+        down(home)
+        raise
+    try:
+        yield info
     finally:
         down(home)
 
@@ -206,24 +212,27 @@ def _start(place: Home, command: list[str], ports: config.Ports, password: str, 
 def _find(place: Home) -> Running | None:
     """Return the live server of a home: the noted one, else one whose starter died before noting it."""
     noted = Running.read(place)
-    if noted is not None:
-        process = launch.alive(noted.pid)
-        if process is not None and _same(process, noted, place):
-            return noted
+    if noted is not None and _same(launch.alive(noted.pid), noted, place):
+        return noted
     for process in launch.servers(place):
-        try:
+        with contextlib.suppress(OSError):
             ports = config.read_ports(place.conf.read_text("utf-8"))
-        except OSError:
-            ports = None
-        if ports is None:
-            continue
-        return Running(process.pid, process.create_time(), ports.bolt, ports.http, NEO4J_VERSION)
+            created = launch.created(process)
+            if ports is not None and created is not None:
+                return Running(process.pid, created, ports.bolt, ports.http, NEO4J_VERSION)
     return None
 
 
-def _same(process: psutil.Process, noted: Running, place: Home) -> bool:
+def _same(process: psutil.Process | None, noted: Running, place: Home) -> bool:
     """Return whether a process with the noted pid is the noted server and not a later process."""
-    return abs(process.create_time() - noted.created) < 1 and launch.serves(process, place)
+    created = launch.created(process) if process is not None else None
+    # A second of play: the time is the clock's minus the machine's uptime, and the clock is set now and then.
+    return (
+        process is not None
+        and created is not None
+        and abs(created - noted.created) < 1
+        and launch.serves(process, place)
+    )
 
 
 @contextlib.contextmanager
