@@ -140,9 +140,9 @@ def stage_activations(
     from atlas.ingest.activations import activations
     from atlas.ingest.corpus import open_corpus
 
-    for name, value in (("model", model), ("sae", sae), ("corpus", corpus)):
-        if value is None:
-            raise click.UsageError(f"Missing option '--{name}'.")
+    if model is None or sae is None or corpus is None:
+        missing = next(name for name, value in (("model", model), ("sae", sae), ("corpus", corpus)) if value is None)
+        raise click.UsageError(f"Missing option '--{missing}'.")
     opened = open_corpus(corpus, text_column=text_column, split=split, subset=subset)
     return activations(run, model=model, sae=sae, corpus=opened, **given)
 

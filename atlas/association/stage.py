@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +23,6 @@ from atlas.counting.stage import PAIRS, STRATA, count_pairs
 from atlas.errors import InputError
 from atlas.firings import Firings
 from atlas.mapped import map_arrays
-
-logger = logging.getLogger("atlas")
 
 EDGES = "30-edges"
 CONTROLS = ("permute", "none")
@@ -75,41 +72,78 @@ def associate(
     spec = Spec(EDGES, 1, parameters, ("10-activations", COUNTS))
 
     def compute(directory: Path) -> dict[str, Any]:
-        activations = run.artifact("10-activations")
-        firings = Firings(activations.path)
+        work = _Work.of(run, gates, memory, advance)
+        results = work.edges(directory, phi_cut, target_degree)
+        if control == "none":
+            return results | {"control": "none", "control_significant": None, "empirical_fdr": None}
+        return results | work.permuted(directory, results, seed)
+
+    return run.produce(spec, compute)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the two halves of the stage share: the real firings, and how they are tested."""
+
+    firings: Firings
+    counts: PairCounts
+    labels: npt.NDArray[np.int32]
+    within: scipy.sparse.csr_matrix
+    gates: Gates
+    memory: int
+    advance: Callable[[int], None]
+
+    @classmethod
+    def of(cls, run: Run, gates: Gates, memory: int, advance: Callable[[int], None]) -> Self:
+        firings = Firings(run.artifact("10-activations").path)
         counts = PairCounts(**read_arrays(run.artifact(COUNTS).path / PAIRS))
-        labels, within = read_strata(run.artifact(COUNTS), firings.d_sae)
-        tested = test_pairs(firings, counts, labels, within, gates=gates, advance=advance)
-        real = tested.where(tested.q <= gates.q)
-        n_alive = len(alive_features(counts.firing_count, n_tokens=firings.n_tokens, gates=gates))
+        return cls(firings, counts, *read_strata(run.artifact(COUNTS), firings.d_sae), gates, memory, advance)
+
+    def edges(self, directory: Path, phi_cut: float | None, target_degree: float) -> dict[str, Any]:
+        """Write the table of edges and return its figures."""
+        tested = test_pairs(self.firings, self.counts, self.labels, self.within, gates=self.gates, advance=self.advance)
+        real = tested.where(tested.q <= self.gates.q)
+        n_tokens = self.firings.n_tokens
+        n_alive = len(alive_features(self.counts.firing_count, n_tokens=n_tokens, gates=self.gates))
         if len(real.a) == 0:
-            raise _too_few(firings.n_tokens, n_alive)
-        columns = _columns(real, counts, firings, activations.path, gates)
-        rule = "given" if phi_cut is not None else f"mean degree of alive features at most {target_degree:g}"
-        cut = (
-            choose_phi_cut(columns["phi"], n_features=n_alive, target_degree=target_degree)
-            if phi_cut is None
-            else phi_cut
-        )
-        kept = columns["phi"] >= cut
+            raise _too_few(n_tokens, n_alive)
+        columns = _columns(real, self.counts, self.firings, self.gates)
+        rule = "given"
+        if phi_cut is None:
+            phi_cut = choose_phi_cut(columns["phi"], n_features=n_alive, target_degree=target_degree)
+            rule = f"mean degree of alive features at most {target_degree:g}"
+        kept = columns["phi"] >= phi_cut
         columns["kept_by"] = ["phi" if keep else None for keep in kept.tolist()]
         write_table(directory, "edges", columns)
-        results = {
+        basis = zip(*np.unique(columns["basis"][kept], return_counts=True), strict=True)
+        return {
             "n_alive": n_alive,
             "n_pairs_seen": tested.n_seen,
             "n_pairs_tested": tested.n_tested,
             "n_significant": len(real.a),
             "n_edges": int(kept.sum()),
-            "phi_cut": float(cut),
+            "phi_cut": float(phi_cut),
             "phi_cut_rule": rule,
             "p_cut": float(real.p.max()),
-            "basis": {
-                name: int(n) for name, n in zip(*np.unique(columns["basis"][kept], return_counts=True), strict=True)
-            },
+            "basis": {str(name): int(n) for name, n in basis},
         }
-        return results | _control(control, directory, firings, labels, gates, results, seed, memory, advance)
 
-    return run.produce(spec, compute)
+    def permuted(self, directory: Path, real: dict[str, Any], seed: int) -> dict[str, Any]:
+        """Return what the permuted copy keeps: under its own test, and under the real run's cut."""
+        place = directory / ".permuted"
+        place.mkdir()
+        copy = permute_within_strata(self.firings, self.labels, place, seed=seed)
+        within = stratified_counts(copy.shards(), self.labels, n_strata=self.within.shape[0], d_sae=copy.d_sae)
+        counts = count_pairs(copy, memory=self.memory)
+        tested = test_pairs(copy, counts, self.labels, within, gates=self.gates, advance=self.advance)
+        shutil.rmtree(place)
+        passing = int((tested.p <= real["p_cut"]).sum())
+        return {
+            "control": "permute",
+            "control_significant": int((tested.q <= self.gates.q).sum()),
+            "control_passing_real_cut": passing,
+            "empirical_fdr": passing / real["n_significant"],
+        }
 
 
 def read_strata(counts: Artifact, d_sae: int) -> tuple[npt.NDArray[np.int32], scipy.sparse.csr_matrix]:
@@ -120,7 +154,7 @@ def read_strata(counts: Artifact, d_sae: int) -> tuple[npt.NDArray[np.int32], sc
     return stored["labels"], within
 
 
-def _columns(real: Tested, counts: PairCounts, firings: Firings, activations: Path, gates: Gates) -> dict[str, Any]:
+def _columns(real: Tested, counts: PairCounts, firings: Firings, gates: Gates) -> dict[str, Any]:
     """Return the columns of the table of edges but `kept_by`."""
     n_a, n_b = counts.firing_count[real.a], counts.firing_count[real.b]
     items = within_items(firings, real.a, real.b, real.joint_count, q=gates.q)
@@ -137,7 +171,7 @@ def _columns(real: Tested, counts: PairCounts, firings: Firings, activations: Pa
         "lift_d": real.joint_count / np.maximum(real.expected, np.finfo(float).tiny),
         "p": real.p,
         "q": real.q,
-        "decoder_cosine": decoder_cosines(activations, real.a, real.b),
+        "decoder_cosine": decoder_cosines(firings.directory, real.a, real.b),
         **measures(real.joint_count, n_a, n_b, n_tokens=firings.n_tokens),
     }
 
@@ -152,35 +186,6 @@ def decoder_cosines(
         some = slice(low, low + 65536)
         out[some] = np.einsum("ij,ij->i", directions[a[some]], directions[b[some]], dtype=np.float64)
     return np.clip(out, -1, 1)
-
-
-def _control(
-    control: str,
-    directory: Path,
-    firings: Firings,
-    labels: npt.NDArray[np.int32],
-    gates: Gates,
-    real: dict[str, Any],
-    seed: int,
-    memory: int,
-    advance: Callable[[int], None],
-) -> dict[str, Any]:
-    """Return what the permuted copy keeps: under its own test, and under the real run's cut."""
-    if control == "none":
-        return {"control": "none", "control_significant": None, "empirical_fdr": None}
-    place = directory / ".permuted"
-    place.mkdir()
-    copy = permute_within_strata(firings, labels, place, seed=seed)
-    within = stratified_counts(copy.shards(), labels, n_strata=int(labels[-1]) + 1, d_sae=copy.d_sae)
-    tested = test_pairs(copy, count_pairs(copy, memory=memory), labels, within, gates=gates, advance=advance)
-    shutil.rmtree(place)
-    passing = int((tested.p <= real["p_cut"]).sum())
-    return {
-        "control": control,
-        "control_significant": int((tested.q <= gates.q).sum()),
-        "control_passing_real_cut": passing,
-        "empirical_fdr": passing / real["n_significant"],
-    }
 
 
 def _too_few(n_tokens: int, n_alive: int) -> InputError:
