@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 MINIMUM_VERSION = (5, 26)
 SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
-VERSION_QUERY = (
-    "CALL dbms.components() YIELD name, versions WHERE name = 'Neo4j Kernel' RETURN versions[0] AS version"
-)
+VERSION_QUERY = "CALL dbms.components() YIELD name, versions WHERE name = 'Neo4j Kernel' RETURN versions[0] AS version"
 CONNECT_SECONDS = 15.0  # a reachable server answers in one; a firewall that drops packets never does
 
 logging.getLogger("neo4j").addHandler(logging.NullHandler())  # what it would print, the error below says
@@ -72,9 +70,7 @@ def resolve_target(
         return managed_target(home)
     parts = urlsplit(uri)
     if parts.username or parts.password:
-        raise DatabaseError(
-            "NEO4J_URI holds a user or password", "put them into NEO4J_USERNAME and NEO4J_PASSWORD"
-        )
+        raise DatabaseError("NEO4J_URI holds a user or password", "put them into NEO4J_USERNAME and NEO4J_PASSWORD")
     if parts.scheme not in SCHEMES or not parts.hostname:
         raise DatabaseError(
             f"NEO4J_URI is {uri!r}, expected {', '.join(SCHEMES[:-1])} or {SCHEMES[-1]}, then ://HOST:PORT",
@@ -213,9 +209,7 @@ def _refusal(code: str, target: Target) -> DatabaseError | None:
             "change it in Browser or cypher-shell: ALTER CURRENT USER SET PASSWORD FROM ... TO ...",
         )
     if code in ("Neo.ClientError.Security.Unauthorized", "Neo.ClientError.Security.TokenExpired"):
-        where = (
-            "the managed server's password file" if target.managed else "NEO4J_USERNAME and NEO4J_PASSWORD"
-        )
+        where = "the managed server's password file" if target.managed else "NEO4J_USERNAME and NEO4J_PASSWORD"
         return DatabaseError(
             f"{target.uri} refuses the password of user {target.username}",
             f"check {where}; a store or Docker volume keeps its first password, whatever is set later",
@@ -243,11 +237,7 @@ def _unreachable(chain: list[BaseException], target: Target) -> DatabaseError:
             "if the server uses TLS, write bolt+s:// or neo4j+s:// (+ssc for a self-signed certificate); "
             "otherwise check the port, and that a tunnel's far end is up",
         )
-    reason = (
-        "connection refused"
-        if any(isinstance(each, ConnectionRefusedError) for each in chain)
-        else "no answer"
-    )
+    reason = "connection refused" if any(isinstance(each, ConnectionRefusedError) for each in chain) else "no answer"
     remedy = "is the server running (atlas db status, docker compose ps), and is this its Bolt port?"
     if target.uri.startswith("neo4j"):
         remedy += " Through a tunnel write bolt://: with neo4j:// the server names an address of its own"
