@@ -169,7 +169,10 @@ def load_model(
     bridges = extras.need("transformer_lens.model_bridge")
     chosen = choose_device(device)
     what = f"model {name}"
-    if Path(name).is_dir() and not (Path(name) / "config.json").is_file():
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        name = folder
+    if folder.is_dir() and not (folder / "config.json").is_file():
         raise InputError(
             f"{what}: the folder has no config.json", "give the folder that save_pretrained wrote"
         )
