@@ -23,8 +23,6 @@ from atlas.schema import generate as cypher
 if TYPE_CHECKING:
     import neo4j
 
-    from atlas.ingest.connection import Target
-
 logger = logging.getLogger("atlas")
 
 BATCH = 10_000
@@ -65,26 +63,6 @@ class Receipt:
     rates: dict[str, float]
     classify_seconds: tuple[float, float]
     seconds: float
-
-
-def load_target(run: Run, target: Target, *, name: str, replace: bool = False, batch: int = BATCH) -> Artifact:
-    """Return `60-neo4j` after loading a run's atlas into a target, which is named on the log first.
-
-    Raises
-    ------
-    ArtifactError, InputError, DatabaseError
-        As `load`; or the target cannot be reached.
-    """
-    from atlas.ingest.connection import open_driver
-
-    logger.info("database: %s", target)
-    with open_driver(target) as driver:
-        receipt, artifact = load_run(
-            run, driver, name=name, target=str(target), database=target.database, replace=replace, batch=batch
-        )
-    for what, count in receipt.removed.items():
-        logger.info("removed %d %s that the atlas no longer has", count, what)
-    return artifact
 
 
 def load_run(
@@ -182,6 +160,8 @@ def load(
             for what, statement in cypher.swept()
             if (count := writer.remove(what, statement, atlas=name, load_id=rows.load_id))
         }
+        for what, count in removed.items():
+            logger.info("graph: removed %d %s that the atlas no longer has", count, what)
         classes = classify(driver, name, database=database)
         differences = _differences(driver, rows, expected, database)
         if differences:
