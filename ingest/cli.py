@@ -213,7 +213,9 @@ def _n_features(run: Run) -> int:
 
 _SOURCE = (
     "model", "sae", "sae_id", "corpus", "text_column", "split", "subset", "tokens", "context", "prepend_bos", "hook",
-    "special_tokens", "batch_size", "shard_tokens", "device", "expect_l0",
+    "special_tokens",
+    "norm_scaling_factor",
+    "precision", "batch_size", "shard_tokens", "device", "expect_l0",
 )  # fmt: skip
 _TESTING = (
     "q", "min_joint", "min_lift", "min_firings", "max_density", "phi_cut", "target_degree", "control", "seed", "memory",

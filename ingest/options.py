@@ -84,6 +84,14 @@ source = options(
         default=None,
         help="BOS before each window.  [default: from the SAE]",
     ),
+    click.option("--norm-scaling-factor", type=float, help="Factor on activations of an SAE trained on scaled ones."),
+    click.option(
+        "--precision",
+        type=click.Choice(["float32", "bfloat16", "float16"]),
+        default="float32",
+        show_default=True,
+        help="Number format that the model computes in.",
+    ),
     click.option("--hook", help="Where in the model the SAE reads.  [default: from the SAE]"),
     click.option(
         "--special-token",
