@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import logging
@@ -21,12 +20,10 @@ import filelock
 import numpy as np
 import psutil
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import safetensors
-import safetensors.numpy
 
-from atlas.errors import ArtifactError, CapacityError, InputError
+from atlas.errors import ArtifactError, InputError
+from atlas.files import NO_ROOM, canonical, no_room, read_arrays, sha256, write_json
 from atlas.schema import TABLES
 
 logger = logging.getLogger("atlas")
@@ -46,7 +43,6 @@ TOOLS = (
     "transformers",
     "neo4j",
 )
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -217,21 +213,13 @@ class Run:
                 results = compute(directory)
             _write_manifest(directory, spec, inputs, results, made)
         except OSError as error:
-            if error.errno in _NO_ROOM:
+            if error.errno in NO_ROOM:
                 raise no_room(directory) from error
             raise
         self._verified.pop(spec.name, None)
         artifact = self.artifact(spec.name)
         logger.info("%s: %.1f s, %.0f MB at most", spec.name, made["wall_seconds"], made["peak_memory_mb"])
         return artifact
-
-
-def no_room(path: Path) -> CapacityError:
-    """Return the error for a disk that filled up while `path` was written."""
-    return CapacityError(
-        f"no room left on the disk of {path}; what was finished is kept",
-        "free some room, or move the run directory to a larger disk, and give the same command again",
-    )
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -268,7 +256,7 @@ def load_manifest(directory: Path, *, newest_version: int | None = None) -> Arti
             f"{path}: format {version}, this program knows {newest_version}", "use a newer feature-atlas"
         )
     identity = {key: raw[key] for key in ("format_version", "parameters", "inputs", "files", "results")}
-    digest = hashlib.sha256(_canonical({"kind": kind, **identity})).hexdigest()
+    digest = hashlib.sha256(canonical({"kind": kind, **identity})).hexdigest()
     return Artifact(**{**artifact.__dict__, "digest": digest})
 
 
@@ -284,80 +272,6 @@ def damaged_files(artifact: Artifact) -> list[str]:
         elif sha256(path) != expected["sha256"]:
             found.append(f"{name} does not match its checksum")
     return found
-
-
-def sha256(path: Path) -> str:
-    """Return the hex sha256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON by replacing the file whole: a reader sees the old or the new, never a half."""
-    _replace(path, lambda temporary: temporary.write_bytes(_canonical(value, indent=1) + b"\n"))
-
-
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
-    """Write arrays to a safetensors file by replacing it whole."""
-    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    _replace(path, lambda temporary: safetensors.numpy.save_file(whole, temporary))
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the arrays of a safetensors file.
-
-    Raises
-    ------
-    ArtifactError
-        The file is missing, truncated or none of safetensors.
-    """
-    try:
-        with safetensors.safe_open(path, framework="numpy") as stream:
-            return {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 - no mapping
-    except (OSError, safetensors.SafetensorError) as error:
-        raise ArtifactError(f"{path}: cannot be read ({error})", "run the stage that writes it again") from error
-
-
-def write_table(directory: Path, name: str, columns: Mapping[str, Any]) -> None:
-    """Write a table after checking it against its schema.
-
-    Raises
-    ------
-    ArtifactError
-        A required value is missing, a number is not finite, or it lies outside its interval: the
-        place, what was found and what was expected are named. Nothing is written then.
-    """
-    table = TABLES[name]
-    schema = table.arrow()
-    arrow = pa.table(
-        {
-            column.name: pa.array(columns[column.name], column_type)
-            for column, column_type in zip(table.columns, schema.types, strict=True)
-        }
-    )
-    for column in table.columns:
-        _check_column(directory.name, name, column, arrow.column(column.name))
-    arrow = arrow.cast(schema)
-    _replace(directory / f"{name}.parquet", lambda temporary: pq.write_table(arrow, temporary, compression="zstd"))
-
-
-def _check_column(stage: str, table: str, column: Any, values: pa.ChunkedArray[Any]) -> None:
-    """Refuse missing required values, numbers that are not finite, and numbers out of range (fault 51)."""
-    place = f"{stage}/{table}: {column.name}"
-    if column.required and values.null_count:
-        row = int(np.flatnonzero(np.asarray(pc.is_null(values)))[0])
-        raise ArtifactError(f"{place} is missing at row {row}", "this is a fault of the program: please report it")
-    if column.type not in ("integer", "float"):
-        return
-    numbers = values.drop_null().to_numpy().astype(np.float64)
-    low = -np.inf if column.low is None else column.low - 1e-9
-    high = np.inf if column.high is None else column.high + 1e-9
-    bad = np.flatnonzero(~(np.isfinite(numbers) & (numbers >= low) & (numbers <= high)))
-    if bad.size:
-        raise ArtifactError(
-            f"{place} {numbers[bad[0]]:g} at row {bad[0]}, expected [{low:g}, {high:g}]",
-            "this is a fault of the program: please report it",
-        )
 
 
 def _write_manifest(
@@ -384,33 +298,8 @@ def _write_manifest(
     write_json(directory / MANIFEST, manifest)
 
 
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        write(temporary)
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        if error.errno in _NO_ROOM:
-            raise no_room(path) from error
-        raise
-    except safetensors.SafetensorError as error:
-        temporary.unlink(missing_ok=True)
-        if "No space left" in str(error) or "too large" in str(error):  # its errors carry no errno
-            raise no_room(path) from error
-        raise
-
-
-def _canonical(value: Any, *, indent: int | None = None) -> bytes:
-    separators = (",", ":") if indent is None else None
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
-    return text.encode("utf8")
-
-
 def _as_json(value: Mapping[str, Any]) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(_canonical(dict(value)))
+    loaded: dict[str, Any] = json.loads(canonical(dict(value)))
     return loaded
 
 

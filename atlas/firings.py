@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from atlas.artifacts import read_arrays, write_arrays
 from atlas.errors import InputError
+from atlas.files import read_arrays, write_arrays
 from atlas.mapped import create_mapped, map_arrays
 
 SHARDS = "shards"

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from atlas.artifacts import Artifact, Run, Spec, difference, load_manifest, write_arrays, write_table
+from atlas.artifacts import Artifact, Run, Spec, difference, load_manifest
 from atlas.errors import ArtifactError, InputError
+from atlas.files import write_arrays, write_table
 from atlas.firings import Firings, build_index
 from atlas.ingest.corpus import Corpus, open_corpus
 from atlas.ingest.interrupt import checkpoint, interruptible

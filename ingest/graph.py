@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atlas.artifacts import Artifact, Run, Spec, write_json
+from atlas.artifacts import Artifact, Run, Spec
 from atlas.errors import DatabaseError, InputError
+from atlas.files import write_json
 from atlas.ingest.graph_rows import STAGES, Rows
 from atlas.ingest.graph_write import Writer
 from atlas.queries.classify import classify

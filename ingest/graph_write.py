@@ -131,7 +131,7 @@ class Writer:
         if size <= 1:
             raise DatabaseError(
                 f"{what}: a single row needs more memory than the database gives a transaction",
-                "raise dbms.memory.transaction.total.max or server.memory.heap.max_size of the database",
+                "raise db.memory.transaction.max, dbms.memory.transaction.total.max or server.memory.heap.max_size",
             ) from error.__cause__
         self.batch = size // 2
         logger.warning("%s: too much for the database's memory; going on with %d rows", what, self.batch)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from atlas.artifacts import sha256
+from atlas.files import sha256
 
 _WHOLE = 256 * 2**20  # a larger file is known by its size and its ends
 _END = 2**20

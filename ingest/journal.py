@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from atlas.artifacts import Artifact, difference, sha256, write_json
+from atlas.artifacts import Artifact, difference
 from atlas.errors import InputError
+from atlas.files import sha256, write_json
 
 logger = logging.getLogger("atlas")
 

@@ -127,7 +127,7 @@ testing = options(
     click.option("--min-lift", type=float, default=2.0, show_default=True, help="Smallest lift within documents."),
     click.option("--min-firings", type=click.IntRange(min=1), default=20, show_default=True, help="Below: dead."),
     click.option("--max-density", type=click.FloatRange(0, 1), default=0.1, show_default=True, help="Above: dense."),
-    click.option("--phi-cut", type=click.FloatRange(-1, 1), help="Smallest phi on the backbone.  [default: by the rule]"),
+    click.option("--phi-cut", type=click.FloatRange(-1, 1), help="Smallest phi on the backbone.  [default: by rule]"),
     click.option("--target-degree", type=click.FloatRange(min=0), default=15.0, show_default=True,
                  help="The rule: the smallest cut from .1 on that leaves this mean degree."),
     click.option("--control", type=click.Choice(["permute", "none"]), default="permute", show_default=True,

@@ -203,7 +203,7 @@ def explain(error: Neo4jError, place: str) -> AtlasError | None:
     if code in MEMORY_CODES:
         return DatabaseError(
             f"{place}: the transaction needs more memory than the database gives it",
-            "raise dbms.memory.transaction.total.max or server.memory.heap.max_size of the database",
+            "raise db.memory.transaction.max, dbms.memory.transaction.total.max or server.memory.heap.max_size",
         )
     if code == "Neo.ClientError.Procedure.ProcedureCallFailed" and "no such fulltext" in said:
         return DatabaseError(f"{place}: the database lacks the full-text index", "load the atlas again")

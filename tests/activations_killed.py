@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from atlas import artifacts
+from atlas import artifacts, files
 from atlas.artifacts import Run
 from atlas.ingest import activations as stage
 from atlas.ingest import extras, shards
@@ -52,7 +52,7 @@ def child(run: Path, settings: dict[str, Any], countdown: int, pipe: int) -> Non
                 os.kill(os.getpid(), signal.SIGKILL)
         replace(source, target)
 
-    artifacts.os.replace = half  # type: ignore[assignment]
+    files.os.replace = half  # type: ignore[assignment]
     shards.write_shard = deadly(shards.write_shard, "shard", state, after=True)
     Journal.add = deadly(Journal.add, "journal", state, after=True)  # type: ignore[method-assign]
     Journal.close = deadly(Journal.close, "close", state, after=True)  # type: ignore[method-assign]

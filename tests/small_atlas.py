@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from atlas.artifacts import Artifact, Run, Spec, write_table
+from atlas.artifacts import Artifact, Run, Spec
+from atlas.files import write_table
 from atlas.schema import TABLES
 
 Clusters = Mapping[str, Sequence[Sequence[int]]]
@@ -97,12 +98,12 @@ class Small:
             outer = {"coarse": (), "middle": self.clusters.get("coarse", ())}.get(
                 level, self.clusters.get("middle", ())
             )
+            holders = {index: number for number, whole in enumerate(outer) for index in whole}
             for number, group in enumerate(groups):
-                holders = [i for i, whole in enumerate(outer) if set(group) <= set(whole)]
                 rows.append(
                     {
                         "cluster": number, "level": level, "resolution": 0.05, "size": len(group),
-                        "parent": holders[0] if holders else None,
+                        "parent": holders.get(group[0]),
                     }
                 )  # fmt: skip
         return sorted(rows, key=lambda row: (row["level"], row["cluster"]))

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from atlas.artifacts import Run, Spec, load_manifest, read_arrays, write_arrays, write_json, write_table
+from atlas.artifacts import Run, Spec, load_manifest
 from atlas.errors import ArtifactError, InputError
+from atlas.files import read_arrays, write_arrays, write_json, write_table
 from atlas.firings import Firings, Shard, build_index, write_shard
 from atlas.mapped import create_mapped, map_arrays
 
@@ -143,7 +144,8 @@ def test_fault_26_a_full_disk_is_said_and_what_was_finished_is_kept(tmp_path: Pa
     with Run(tmp_path) as run:
         run.produce(Spec("20-counts", 1, {}), Counting())
     code = (
-        "import sys, numpy; from pathlib import Path; from atlas.artifacts import *; from atlas.errors import *\n"
+        "import sys, numpy; from pathlib import Path; from atlas.errors import *\n"
+        "from atlas.artifacts import *; from atlas.files import *\n"
         "def big(d): write_arrays(d / 'b.safetensors', {'b': numpy.zeros(10**6)}); return {}\n"
         "try:\n"
         "    with Run(Path(sys.argv[1])) as run: run.produce(Spec('30-edges', 1, {}, ('20-counts',)), big)\n"

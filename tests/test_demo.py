@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,20 +37,21 @@ def demo(*words: str, home: Path, run: Path, name: str = "short") -> subprocess.
 @pytest.fixture(scope="module")
 def first(
     server: ServerInfo, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Path, subprocess.CompletedProcess[str]]]:
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """Run the demo once, on the suite's server."""
     run = tmp_path_factory.mktemp("demo") / "run"
-    yield run, demo(home=server.home, run=run)
+    return run, demo(home=server.home, run=run)
 
 
 def test_the_demo_ends_well_and_says_what_matters(
     first: tuple[Path, subprocess.CompletedProcess[str]], server: ServerInfo
 ) -> None:
     """Model, hook, text, control, shapes, Browser, password file, three commands, and how to stop."""
-    run, done = first
+    _, done = first
     assert done.returncode == 0, done.stderr
     for part in (
-        "blocks.9.hook_resid_post", "4,608 features", "alive", "seen together", "a copy permuted within documents keeps 0",
+        "blocks.9.hook_resid_post", "4,608 features", "alive", "seen together",
+        "a copy permuted within documents keeps 0",
         "communities", "hub-spoke", "fully connected", "/browser/?dbms=bolt://neo4j@127.0.0.1:",
         str(server.password_file), "atlas query run neighbours", "atlas query list",
     ):  # fmt: skip

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from atlas.artifacts import Artifact, Run, Spec, write_arrays, write_table
+from atlas.artifacts import Artifact, Run, Spec
+from atlas.files import write_arrays, write_table
 from atlas.firings import Shard, build_index, write_shard
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-from atlas.artifacts import Artifact, Run, Spec, read_arrays, write_table
+from atlas.artifacts import Artifact, Run, Spec
 from atlas.association.backbone import TARGET_DEGREE, choose_phi_cut
 from atlas.association.basis import within_items
 from atlas.association.control import permute_within_strata
@@ -21,6 +21,7 @@ from atlas.association.testing import Gates, Tested, alive_features, test_pairs
 from atlas.counting import COUNTS, PairCounts, stratified_counts
 from atlas.counting.stage import PAIRS, STRATA, count_pairs
 from atlas.errors import InputError
+from atlas.files import read_arrays, write_table
 from atlas.firings import Firings
 from atlas.mapped import map_arrays
 

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from atlas.artifacts import Artifact, Run, Spec, write_table
+from atlas.artifacts import Artifact, Run, Spec
 from atlas.communities.leiden import nested_partition
 from atlas.errors import InputError
+from atlas.files import write_table
 
 CLUSTERS = "40-clusters"
 LEVELS = ("coarse", "middle", "fine")

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from atlas.artifacts import Artifact, Run, Spec, write_arrays
+from atlas.artifacts import Artifact, Run, Spec
 from atlas.counting.counts import PairCounts
 from atlas.counting.rowwise import RowwiseCounter, assemble, rows_that_fit, triangle_size, use_threads
 from atlas.counting.strata import SPAN, span_labels, stratified_counts
 from atlas.errors import CapacityError
+from atlas.files import write_arrays
 from atlas.firings import Firings
 
 logger = logging.getLogger("atlas")

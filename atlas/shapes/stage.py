@@ -12,12 +12,13 @@ import igraph
 import numpy as np
 import numpy.typing as npt
 
-from atlas.artifacts import Artifact, Run, Spec, write_table
+from atlas.artifacts import Artifact, Run, Spec
 from atlas.association.stage import read_strata
 from atlas.association.testing import Gates
 from atlas.captions import caption, top_tokens
 from atlas.communities import LEVELS, nested_partition
 from atlas.communities.stage import backbone
+from atlas.files import write_table
 from atlas.firings import Firings
 from atlas.shapes.classes import Rules, community_shape, ego_shape
 from atlas.shapes.exclusivity import Candidate, Evidence, leaf_evidence

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import filelock
 
-from atlas.artifacts import no_room, sha256, write_json
 from atlas.errors import BackendError, InputError, ServiceError
+from atlas.files import no_room, sha256, write_json
 from atlas.ingest import extras
 
 logger = logging.getLogger("atlas")

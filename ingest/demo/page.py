@@ -92,8 +92,8 @@ def _found(figures: dict[str, Any]) -> list[tuple[str, str]]:
     )  # fmt: skip
     return [
         ("pairs", f"{figures['n_pairs_seen']:,} seen together, of {figures['n_pairs_tested']:,} tested"),
-        ("significant", f"{figures['n_significant']:,} within their documents (q {figures['q']:g}, {figures['min_joint']} "
-                        f"joint firings, lift {figures['min_lift']:g} or more)"),
+        ("significant", f"{figures['n_significant']:,} within their documents (q {figures['q']:g}, "
+                        f"{figures['min_joint']} joint firings, lift {figures['min_lift']:g} or more)"),
         ("control", control),
         ("backbone", f"{kept:,} edges with φ ≥ {figures['phi_cut']:g} ({figures['phi_cut_rule']})"),
         ("", basis),

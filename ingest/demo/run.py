@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atlas.ingest import cli as stages
-from atlas.ingest.interrupt import checkpoint
 from atlas.ingest.demo.summary import Summary, summarise
+from atlas.ingest.interrupt import checkpoint
 from atlas.ingest.paths import cache_home, data_home
 
 if TYPE_CHECKING:
