@@ -13,37 +13,41 @@
 // column: count integer -- features whose ego subgraph is of that class
 
 MATCH (h:Feature {atlas: $atlas})
+// Some features a transaction: a large atlas needs no more memory than a small one.
 CALL (h) {
-  // A leaf fires on fewer tokens than the hub; of two that fire as often, the higher index is the leaf.
-  MATCH (h)-[:CO_OCCURS]-(leaf:Feature)
-  WHERE leaf.firing_count < h.firing_count
-     OR (leaf.firing_count = h.firing_count AND leaf.index > h.index)
-  RETURN collect(leaf) AS rarer
-}
-CALL (rarer) {
-  UNWIND rarer AS x
-  MATCH (x)-[:CO_OCCURS]->(y:Feature)
-  WHERE y IN rarer
-  RETURN count(*) AS links
-}
-WITH h, links, size(rarer) AS leaves
-WITH h, leaves,
-     CASE WHEN leaves < 2 THEN null ELSE 2.0 * links / (leaves * (leaves - 1)) END AS leaf_density,
-     coalesce(h.ego_testable_pairs, 0) >= $min_testable
-       AND h.ego_covered_leaves >= $covered_share * leaves AS covered
-WITH h, leaves, leaf_density,
-     CASE
-       WHEN leaves < $min_leaves THEN null
-       WHEN covered AND h.ego_depleted_pairs >= $depleted_share * h.ego_testable_pairs
-        AND h.ego_depleted_pairs > h.ego_enriched_pairs THEN 'hub-spoke'
-       WHEN covered AND h.ego_enriched_pairs >= $enriched_share * h.ego_testable_pairs THEN 'joint'
-       ELSE 'mixed'
-     END AS shape
-SET h.ego_size = leaves, h.leaf_density = leaf_density, h.ego_shape = shape
-REMOVE h:EgoHubSpoke:EgoJoint:EgoMixed
-FOREACH (_ IN CASE WHEN shape = 'hub-spoke' THEN [1] ELSE [] END | SET h:EgoHubSpoke)
-FOREACH (_ IN CASE WHEN shape = 'joint' THEN [1] ELSE [] END | SET h:EgoJoint)
-FOREACH (_ IN CASE WHEN shape = 'mixed' THEN [1] ELSE [] END | SET h:EgoMixed)
+  CALL (h) {
+    // A leaf fires on fewer tokens than the hub; of two that fire as often, the higher index is the leaf.
+    MATCH (h)-[:CO_OCCURS]-(leaf:Feature)
+    WHERE leaf.firing_count < h.firing_count
+       OR (leaf.firing_count = h.firing_count AND leaf.index > h.index)
+    RETURN collect(leaf) AS rarer
+  }
+  CALL (rarer) {
+    UNWIND rarer AS x
+    MATCH (x)-[:CO_OCCURS]->(y:Feature)
+    WHERE y IN rarer
+    RETURN count(*) AS links
+  }
+  WITH h, links, size(rarer) AS leaves
+  WITH h, leaves,
+       CASE WHEN leaves < 2 THEN null ELSE 2.0 * links / (leaves * (leaves - 1)) END AS leaf_density,
+       coalesce(h.ego_testable_pairs, 0) >= $min_testable
+         AND h.ego_covered_leaves >= $covered_share * leaves AS covered
+  WITH h, leaves, leaf_density,
+       CASE
+         WHEN leaves < $min_leaves THEN null
+         WHEN covered AND h.ego_depleted_pairs >= $depleted_share * h.ego_testable_pairs
+          AND h.ego_depleted_pairs > h.ego_enriched_pairs THEN 'hub-spoke'
+         WHEN covered AND h.ego_enriched_pairs >= $enriched_share * h.ego_testable_pairs THEN 'joint'
+         ELSE 'mixed'
+       END AS shape
+  SET h.ego_size = leaves, h.leaf_density = leaf_density, h.ego_shape = shape
+  REMOVE h:EgoHubSpoke:EgoJoint:EgoMixed
+  FOREACH (_ IN CASE WHEN shape = 'hub-spoke' THEN [1] ELSE [] END | SET h:EgoHubSpoke)
+  FOREACH (_ IN CASE WHEN shape = 'joint' THEN [1] ELSE [] END | SET h:EgoJoint)
+  FOREACH (_ IN CASE WHEN shape = 'mixed' THEN [1] ELSE [] END | SET h:EgoMixed)
+  RETURN shape
+} IN TRANSACTIONS OF 5000 ROWS
 WITH shape
 WHERE shape IS NOT NULL
 RETURN shape, count(*) AS count

@@ -60,14 +60,20 @@ def plain(value: Any) -> Any:
 
 def caption(value: Any) -> str:
     """Return a value in one line: paths by the names along them, numbers short."""
-    from neo4j.graph import Node, Path, Relationship
-
     if value is None:
         return ""
+    if isinstance(value, str):
+        return visible(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int):
+        return str(value)
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(caption(item) for item in value)
+    from neo4j.graph import Node, Path, Relationship  # half a second: not for a list of names
+
     if isinstance(value, Path):
         names = [caption(value.nodes[0])]
         for relationship, node in zip(value.relationships, value.nodes[1:], strict=True):
@@ -77,8 +83,6 @@ def caption(value: Any) -> str:
         return f"({visible(str(value.get('name', value.get('uid', ''))))})"
     if isinstance(value, Relationship):
         return f"[{value.type}]"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(caption(item) for item in value)
     return visible(str(value))
 
 

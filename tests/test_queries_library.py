@@ -138,7 +138,7 @@ def test_each_class_of_the_schema_is_set_and_taken_away():
     """The classifying queries set every class label where the schema says, and remove all of them first."""
     for label, name in (("Cluster", "classify_clusters"), ("Feature", "classify_egos")):
         text = find(name).statement
-        removed = re.search(r"REMOVE \w((?::\w+)+)\n(?:FOREACH)", text)
+        removed = re.search(r"REMOVE \w((?::\w+)+)\n\s*FOREACH", text)
         classified = [c for c in NODES[label].classes if c.property in ("shape", "ego_shape")]
         assert removed is not None
         assert removed.group(1).split(":")[1:] == [c.label for c in classified]
