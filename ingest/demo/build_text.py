@@ -98,9 +98,7 @@ def polish(documents: Iterable[Document]) -> Iterator[Document]:
 def write(path: Path, documents: Iterable[Document]) -> int:
     """Write JSON lines with the keys document, source and text; return the number of bytes."""
     lines = (
-        json.dumps(
-            {"document": f"{d.source}/{d.name}", "source": d.source, "text": d.text}, ensure_ascii=False
-        )
+        json.dumps({"document": f"{d.source}/{d.name}", "source": d.source, "text": d.text}, ensure_ascii=False)
         for d in documents
     )
     content = ("\n".join(lines) + "\n").encode()
@@ -111,15 +109,9 @@ def write(path: Path, documents: Iterable[Document]) -> int:
 
 def main() -> None:
     """Fetch, split, write, and say what was written."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    parser.add_argument(
-        "--work", type=Path, default=Path("/tmp/atlas-demo"), help="packages and training text"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path(__file__).with_name("text.jsonl"), help="shipped text"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--work", type=Path, default=Path("/tmp/atlas-demo"), help="packages and training text")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("text.jsonl"), help="shipped text")
     parser.add_argument("--seed", type=int, default=SEED, help="seed of the split and of the notes")
     options = parser.parse_args()
     sources.fetch(options.work / "packages")

@@ -46,9 +46,7 @@ class _Date:
         date = self.date + datetime.timedelta(days=int(spec or 0))
         month, day = MONTHS[date.month - 1], date.day
         ordinal = f"{day}{'th' if 10 <= day % 100 <= 20 else {1: 'st', 2: 'nd', 3: 'rd'}.get(day % 10, 'th')}"
-        return (f"{day} {month}", f"{month} {day}", f"the {ordinal} of {month}", f"{month} {ordinal}")[
-            self.style
-        ]
+        return (f"{day} {month}", f"{month} {day}", f"the {ordinal} of {month}", f"{month} {ordinal}")[self.style]
 
 
 @dataclass

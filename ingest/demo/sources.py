@@ -20,13 +20,9 @@ DEBIAN_PACKAGES = ("python3.11-doc", "wordnet-base", "dict-jargon")
 
 _QUOTES = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'", "\u00a0": " ", "\u00ad": "", "…": "..."})
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])")
-_COARSE = re.compile(
-    r"\b(fuck|shit|cunt|piss|whore|slut|nigg|rape|blowjob|tits|bitch|penis|masturbat|porn)", re.I
-)
+_COARSE = re.compile(r"\b(fuck|shit|cunt|piss|whore|slut|nigg|rape|blowjob|tits|bitch|penis|masturbat|porn)", re.I)
 _SLUR = re.compile(r"offensive|slur|disparag|derogat|obscen|vulgar|sexual|genital|intercourse", re.I)
-_SKIPPED_PAGES = re.compile(
-    r"genindex|search|changelog|license|copyright|contents|py-modindex|^index|download|bugs"
-)
+_SKIPPED_PAGES = re.compile(r"genindex|search|changelog|license|copyright|contents|py-modindex|^index|download|bugs")
 
 
 @dataclass(frozen=True)
@@ -154,14 +150,10 @@ def glosses(folder: Path) -> Iterator[Document]:
             head, gloss = line.split(" | ", 1)
             fields = head.split()
             count = int(fields[3], 16)
-            words = [
-                re.sub(r"\(\w+\)$", "", word).replace("_", " ") for word in fields[4 : 4 + 2 * count : 2]
-            ]
+            words = [re.sub(r"\(\w+\)$", "", word).replace("_", " ") for word in fields[4 : 4 + 2 * count : 2]]
             names[fields[0]] = words[0]
             pointers = fields[4 + 2 * count + 1 :]
-            above = next(
-                (pointers[i + 1] for i in range(0, len(pointers) - 3, 4) if pointers[i] == "@"), None
-            )
+            above = next((pointers[i + 1] for i in range(0, len(pointers) - 3, 4) if pointers[i] == "@"), None)
             entry = clean(f"{', '.join(dict.fromkeys(words))}: {gloss.strip()}")
             if above and not _SLUR.search(entry) and not _COARSE.search(entry):
                 families[above].append(entry + ("" if entry[-1] in '."' else "."))
@@ -173,9 +165,7 @@ def glosses(folder: Path) -> Iterator[Document]:
 
 def jargon(folder: Path) -> Iterator[Document]:
     """Entries of the Jargon File of at least 200 characters, running text only (no examples set apart)."""
-    raw = gzip.decompress((folder / "dict-jargon/usr/share/dictd/jargon.dict.dz").read_bytes()).decode(
-        "utf-8"
-    )
+    raw = gzip.decompress((folder / "dict-jargon/usr/share/dictd/jargon.dict.dz").read_bytes()).decode("utf-8")
     for index, entry in enumerate(re.split(r"\n(?=\S)", raw)):
         head, _, body = entry.partition("\n")
         if head.startswith("00-database") or not head.strip():
@@ -189,6 +179,4 @@ def jargon(folder: Path) -> Iterator[Document]:
         text = clean(re.sub(r"(?<=[(\[\"“‘]) ", "", text))
         if len(text) >= 200 and not _COARSE.search(text + head) and "://" not in text:
             name = re.sub(r"[^a-z0-9]+", "-", head.lower()).strip("-")
-            yield Document(
-                f"{name}-{index:04d}", "jargon", f"jargon:{head.strip().lower()}", f"{head.strip()}: {text}"
-            )
+            yield Document(f"{name}-{index:04d}", "jargon", f"jargon:{head.strip().lower()}", f"{head.strip()}: {text}")
