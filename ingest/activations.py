@@ -135,9 +135,7 @@ def activations(
         Disk or memory is too small (faults 24, 26); whole shards are kept.
     """
     if min(shard_tokens, batch_size, context or 2, tokens or 1) < 1 or context == 1:
-        raise InputError(
-            "tokens, shard tokens and batch size must be at least 1, context 2", "give larger numbers"
-        )
+        raise InputError("tokens, shard tokens and batch size must be at least 1, context 2", "give larger numbers")
     source = corpus if isinstance(corpus, Corpus) else open_corpus(corpus)
     request = _Request(
         model, sae, sae_id, source, tokens, context, prepend_bos, hook, tuple(special_tokens),
@@ -216,9 +214,7 @@ def _bos(model: Model, prepend: bool) -> tuple[int | None, tuple[str, ...]]:
         return None, ()
     if model.tokenizer.bos_token_id is not None:
         return int(model.tokenizer.bos_token_id), ()
-    if (
-        model.tokenizer.eos_token_id is not None
-    ):  # what transformer_lens does, and so what SAEs were trained with
+    if model.tokenizer.eos_token_id is not None:  # what transformer_lens does, and so what SAEs were trained with
         return int(model.tokenizer.eos_token_id), ("the tokenizer has no BOS; EOS stands in its place",)
     raise InputError(f"model {model.name}: its tokenizer has neither BOS nor EOS", "give --no-prepend-bos")
 
@@ -231,18 +227,14 @@ def _special(request: _Request, model: Model) -> tuple[int, ...]:
     for named in request.special_tokens:
         number = int(named) if str(named).isdecimal() and str(named) not in known else known.get(str(named))
         if number is None or number >= model.n_vocabulary:
-            raise InputError(
-                f"special token {named!r} is not in the vocabulary", "give a token's text or its id"
-            )
+            raise InputError(f"special token {named!r} is not in the vocabulary", "give a token's text or its id")
         found.add(number)
     return tuple(sorted(int(number) for number in found))
 
 
 def _plan(request: _Request, loaded: _Loaded) -> Plan:
     model, bos = loaded.encoder.model, loaded.encoder.bos
-    stream = read_stream(
-        request.corpus, model.tokenizer, special=loaded.special, bos=bos, tokens=request.tokens
-    )
+    stream = read_stream(request.corpus, model.tokenizer, special=loaded.special, bos=bos, tokens=request.tokens)
     largest = int(stream.token_id.max())
     if largest >= model.n_vocabulary:
         raise InputError(
@@ -311,9 +303,7 @@ def _results(request: _Request, loaded: _Loaded, planned: Plan, firings: Firings
         "n_tokens": stream.n_kept,
         "n_documents": len(stream.names),
         "n_empty_documents": stream.n_empty,
-        "n_special_dropped": len(stream.token_id)
-        - stream.n_kept
-        + planned.n_windows * (encoder.bos is not None),
+        "n_special_dropped": len(stream.token_id) - stream.n_kept + planned.n_windows * (encoder.bos is not None),
         "n_firings": n_firings,
         "n_shards": planned.n_shards,
         "firing_rule": "any",

@@ -106,9 +106,7 @@ def open_corpus(
     return Corpus(
         path.resolve().name,
         identity,
-        lambda: itertools.chain.from_iterable(
-            _READERS[file.suffix](file, name, text_column) for name, file in named
-        ),
+        lambda: itertools.chain.from_iterable(_READERS[file.suffix](file, name, text_column) for name, file in named),
     )
 
 
@@ -140,13 +138,9 @@ def _read_jsonl(path: Path, name: str, column: str) -> Iterator[Document]:
             try:
                 row = json.loads(_decoded(raw, path, number))
             except json.JSONDecodeError as error:
-                raise InputError(
-                    f"{place}: not JSON ({error.msg})", "write one JSON object a line"
-                ) from error
+                raise InputError(f"{place}: not JSON ({error.msg})", "write one JSON object a line") from error
             if not isinstance(row, dict):
-                raise InputError(
-                    f"{place}: {type(row).__name__}, expected an object", "write one JSON object a line"
-                )
+                raise InputError(f"{place}: {type(row).__name__}, expected an object", "write one JSON object a line")
             if column not in row:
                 raise _no_column(place, column, list(row), InputError)
             text = _text(row[column], f"{place}, column {column}", InputError)
@@ -176,9 +170,7 @@ def _read_parquet(path: Path, name: str, column: str) -> Iterator[Document]:
                     )
                     number += 1
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(
-            f"{path}: not a whole Parquet file ({error})", "write or fetch the file again"
-        ) from error
+        raise InputError(f"{path}: not a whole Parquet file ({error})", "write or fetch the file again") from error
 
 
 _READERS: dict[str, Callable[[Path, str, str], Iterator[Document]]] = {
@@ -229,9 +221,7 @@ def _dataset_error(error: Exception, name: str, split: str) -> AtlasError:
         )
     if "split" in text.lower():
         line = text.splitlines()[0][:300]
-        return ServiceError(
-            f"data set {name}: no split {split!r} ({line})", "name another split with --split"
-        )
+        return ServiceError(f"data set {name}: no split {split!r} ({line})", "name another split with --split")
     if "config" in text.lower() and "pick one" in text.lower():
         line = " ".join(text.split())[:300]
         return ServiceError(f"data set {name}: it has several parts ({line})", "name one with --subset")

@@ -92,6 +92,8 @@ def load_run(
     """
     artifacts = {stage: run.artifact(stage) for stage in STAGES}
     receipt = load(artifacts, driver, name=name, database=database, replace=replace, batch=batch)
+    if receipt.changed:
+        logger.info("60-neo4j: loaded and classified in %.1f s", receipt.seconds)
     kept = {key: value for key, value in asdict(receipt).items() if key in _KEPT}
     spec = Spec("60-neo4j", 1, {"name": name, "target": target, "schema_version": SCHEMA_VERSION}, STAGES)
 
@@ -178,9 +180,7 @@ def load(
     )  # fmt: skip
 
 
-def holds(
-    driver: neo4j.Driver, artifacts: Mapping[str, Artifact], *, name: str, database: str | None = None
-) -> bool:
+def holds(driver: neo4j.Driver, artifacts: Mapping[str, Artifact], *, name: str, database: str | None = None) -> bool:
     """Return whether the database holds this very atlas whole, by its digest, mark and counts."""
     rows = Rows(artifacts, name)
     with _session(driver, database) as session:
@@ -189,9 +189,7 @@ def holds(
     return whole and not _differences(driver, rows, rows.expected(), database)
 
 
-def drop(
-    driver: neo4j.Driver, name: str, *, database: str | None = None, batch: int = BATCH
-) -> dict[str, int]:
+def drop(driver: neo4j.Driver, name: str, *, database: str | None = None, batch: int = BATCH) -> dict[str, int]:
     """Return how many nodes of each label were removed with an atlas; an unfinished removal can be repeated.
 
     Raises
@@ -223,8 +221,7 @@ def _check_versions(writer: Writer) -> None:
             raise DatabaseError(
                 f"the database holds atlas {row['name']!r} of schema version {row['version']}, "
                 f"this program writes {SCHEMA_VERSION}",
-                f"remove it with `atlas db drop-atlas {row['name']}` and load it again, "
-                "or use another database",
+                f"remove it with `atlas db drop-atlas {row['name']}` and load it again, or use another database",
             )
 
 
@@ -274,9 +271,7 @@ def _write(writer: Writer, rows: Rows, expected: Mapping[str, int]) -> None:
         writer.write(type_, statement, stream, total=expected[type_])
 
 
-def _differences(
-    driver: neo4j.Driver, rows: Rows, expected: Mapping[str, int], database: str | None
-) -> list[str]:
+def _differences(driver: neo4j.Driver, rows: Rows, expected: Mapping[str, int], database: str | None) -> list[str]:
     """Return a phrase for each label and type of which the database holds another number."""
     answer = execute(driver, find("counts"), {"atlas": rows.name}, database=database)
     found = {name: count for _, name, count in answer.rows}
@@ -291,9 +286,7 @@ def _receipt_of_present(
     driver: neo4j.Driver, rows: Rows, expected: dict[str, int], database: str | None, started: float
 ) -> Receipt:
     clusters: dict[str, dict[str, int]] = {}
-    for subgraph, shape, count in execute(
-        driver, find("shape_census"), {"atlas": rows.name}, database=database
-    ).rows:
+    for subgraph, shape, count in execute(driver, find("shape_census"), {"atlas": rows.name}, database=database).rows:
         clusters.setdefault(subgraph, {})[shape] = count
     egos = clusters.pop("ego", {})
     seconds = time.monotonic() - started

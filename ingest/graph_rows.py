@@ -117,9 +117,7 @@ class Rows:
     def clusters(self) -> Iterator[Row]:
         """Yield the rows of `:Cluster`."""
         names = [wanted.name for wanted in loaded(NODES["Cluster"])]
-        shapes = {
-            (row["level"], row["cluster"]): row for row in self._table("50-structure", "shapes").to_pylist()
-        }
+        shapes = {(row["level"], row["cluster"]): row for row in self._table("50-structure", "shapes").to_pylist()}
         for row in self._stream("40-clusters", "clusters"):
             key = (row["level"], row["cluster"])
             if key not in shapes:

@@ -90,9 +90,7 @@ class Writer:
             raise explain(error, what) or error from error
         return answered
 
-    def _write_chunk(
-        self, what: str, statement: str, chunk: list[Row], advance: Callable[[int], None]
-    ) -> None:
+    def _write_chunk(self, what: str, statement: str, chunk: list[Row], advance: Callable[[int], None]) -> None:
         position = 0
         while position < len(chunk):
             part = chunk[position : position + self.batch]

@@ -55,13 +55,9 @@ def explain(error: Exception, what: str) -> AtlasError:
             return ServiceError(
                 f"{what}: gated, and no token was sent", "accept its terms on the hub, then set HF_TOKEN"
             )
-        return ServiceError(
-            f"{what}: gated, and this account is not on its list", "ask for access on the hub's page"
-        )
+        return ServiceError(f"{what}: gated, and this account is not on its list", "ask for access on the hub's page")
     if "429" in text or "rate limit" in text:
-        return ServiceError(
-            f"{what}: the hub's rate limit is reached", "wait, or set HF_TOKEN; then try again"
-        )
+        return ServiceError(f"{what}: the hub's rate limit is reached", "wait, or set HF_TOKEN; then try again")
     if "RevisionNotFoundError" in names:
         return ServiceError(f"{what}: no such revision", "check the revision's name")
     if names & {"LocalEntryNotFoundError", "ConnectError", "ConnectionError", "OfflineModeIsEnabled"} or any(
@@ -71,19 +67,11 @@ def explain(error: Exception, what: str) -> AtlasError:
             f"{what}: not in the cache, and the hub cannot be reached",
             "check the network, unset HF_HUB_OFFLINE, or give the path of a folder",
         )
-    if (
-        "RepositoryNotFoundError" in names
-        or "not a valid model identifier" in text
-        or "DatasetNotFoundError" in names
-    ):
-        return ServiceError(
-            f"{what}: there is none of this name", "check the name, or give the path of a folder"
-        )
+    if "RepositoryNotFoundError" in names or "not a valid model identifier" in text or "DatasetNotFoundError" in names:
+        return ServiceError(f"{what}: there is none of this name", "check the name, or give the path of a folder")
     if "SafetensorError" in names:
         return InputError(f"{what}: a weight file is damaged ({first})", "fetch it again: it may be cut off")
-    return InputError(
-        f"{what} cannot be loaded: {first}", "check that its files are whole and of a supported kind"
-    )
+    return InputError(f"{what} cannot be loaded: {first}", "check that its files are whole and of a supported kind")
 
 
 def nearest(name: str, known: Iterable[str], *, n: int = 3) -> str:

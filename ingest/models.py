@@ -173,9 +173,7 @@ def load_model(
     if folder.is_dir():
         name = folder
     if folder.is_dir() and not (folder / "config.json").is_file():
-        raise InputError(
-            f"{what}: the folder has no config.json", "give the folder that save_pretrained wrote"
-        )
+        raise InputError(f"{what}: the folder has no config.json", "give the folder that save_pretrained wrote")
     try:
         with extras.quiet(stderr=True):
             tokenizer = transformers.AutoTokenizer.from_pretrained(str(name))
@@ -205,9 +203,7 @@ def choose_device(device: str) -> str:
     torch = extras.need("torch")
     kind, _, number = device.partition(":")
     if kind not in ("auto", "cpu", "cuda", "mps") or (number and not (kind == "cuda" and number.isdecimal())):
-        raise InputError(
-            f"device {device!r}, expected auto, cpu, cuda, cuda:N or mps", "give --device one of them"
-        )
+        raise InputError(f"device {device!r}, expected auto, cpu, cuda, cuda:N or mps", "give --device one of them")
     with extras.quiet():
         if kind == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -236,9 +232,7 @@ def model_identity(name: str | Path) -> dict[str, Any]:
     path = Path(name).expanduser()
     if not path.is_dir():
         if str(name).startswith((".", "/", "~")):
-            raise InputError(
-                f"model {name}: there is no such folder", "check the path, or give a name on the hub"
-            )
+            raise InputError(f"model {name}: there is no such folder", "check the path, or give a name on the hub")
         return {"name": str(name), "digest": None}
     return {"name": display_name(name), "digest": folder_digest(path, whole=_SMALL)}
 

@@ -82,9 +82,7 @@ def write_shards(
             "hook_name": encoder.hook_name,
         }
     )
-    pending = [
-        number for number in range(planned.n_shards) if not journal.holds(shard_path(directory, number))
-    ]
+    pending = [number for number in range(planned.n_shards) if not journal.holds(shard_path(directory, number))]
     done = planned.stream.n_kept - sum(map(planned.n_kept, pending))
     if done:
         logger.info(

@@ -225,6 +225,4 @@ def _cut(stream: Stream, tokens: int) -> Stream:
     """Return the stream up to its kept token number `tokens`, which lies in its last document."""
     end = int(np.flatnonzero(stream.kept)[tokens - 1]) + 1
     offsets = np.minimum(stream.offsets, end)
-    return Stream(
-        stream.token_id[:end], offsets, stream.kept[:end], stream.names, stream.sources, stream.n_empty
-    )
+    return Stream(stream.token_id[:end], offsets, stream.kept[:end], stream.names, stream.sources, stream.n_empty)

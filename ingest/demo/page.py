@@ -16,6 +16,7 @@ from atlas.ingest.server.home import default_home
 
 SUBGRAPHS = ("coarse", "middle", "fine", "ego")
 SHAPES = ("hub-spoke", "star-like", "joint", "fully connected", "triangle", "pair", "mixed", "undetermined")
+SHOWN = 8
 BASIS = {
     "lexical": "explained by the token alone",
     "contextual": "beyond the token",
@@ -45,19 +46,27 @@ def show(summary: Summary) -> None:
             style="dim",
         )
     )
-    for title, row_of in (
-        ("hub-spoke egos", _ego), ("hub-spoke", _star), ("fully connected", _clique),
-    ):  # fmt: skip
+    for title, rows, row_of in (
+        ("Features whose rarer neighbours exclude each other under them", summary.best["hub-spoke egos"], _ego),
+        _stars(summary),
+        ("Fully connected communities", summary.best["fully connected"], _clique),
+    ):
         console.print()
-        _heading(console, {"hub-spoke egos": "Features whose rarer neighbours exclude each other under them",
-                           "hub-spoke": "Hub-spoke communities",
-                           "fully connected": "Fully connected communities"}[title])  # fmt: skip
-        rows = summary.best[title]
-        if not rows:
-            console.print("  none here")
+        _heading(console, title)
         for row in rows:
             console.print(row_of(row))
+        if not rows:
+            console.print("  none that is easy to read")
     _next(console, summary)
+
+
+def _stars(summary: Summary) -> tuple[str, list[dict[str, Any]], Any]:
+    """Return what to show of the stars: where no leaves are exclusive, that is said."""
+    found = sum(level.get("hub-spoke", 0) for name, level in summary.census["real"].items() if name != "ego")
+    title = "Hub-spoke communities"
+    if not found:
+        title = "Star-like communities (none has enough exclusive leaves for hub-spoke)"
+    return title, summary.best["hub-spoke or star-like"], _star
 
 
 def _heading(console: Console, text: str) -> None:
@@ -67,7 +76,7 @@ def _heading(console: Console, text: str) -> None:
 def _made(figures: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("model", f"{figures['model']}, {figures['hook_name']}"),
-        ("SAE", f"{figures['sae_id']} ({figures['architecture']}), {figures['d_sae']:,} features"),
+        ("SAE", f"the demo's own ({figures['architecture']}), {figures['d_sae']:,} features"),
         ("text", f"{figures['corpus']}: {figures['n_tokens']:,} tokens of {figures['n_documents']:,} documents, "
                  f"{figures['mean_l0']:.1f} features on each"),
         ("features", f"{figures.get('n_alive', 0):,} alive, {figures.get('n_dead', 0):,} dead, "
@@ -130,8 +139,8 @@ def _ego(row: dict[str, Any]) -> Text:
 
 
 def _star(row: dict[str, Any]) -> Text:
-    return _line(row["hub_name"], row["leaves"], f"{row['depleted_pairs']} of {row['testable_pairs']} leaf pairs "
-                 f"exclusive, {row['level']} {row['cluster']}")  # fmt: skip
+    return _line(row["hub_name"], row["leaves"], f"{row['shape']}, {row['depleted_pairs']} of {row['testable_pairs']} "
+                 f"testable leaf pairs exclusive, {row['level']} {row['cluster']}")  # fmt: skip
 
 
 def _clique(row: dict[str, Any]) -> Text:
@@ -141,7 +150,8 @@ def _clique(row: dict[str, Any]) -> Text:
 
 def _line(hub: str | None, others: list[str], evidence: str) -> Text:
     start = Text.assemble("  ", (hub, "bold"), " ← ") if hub else Text("  ")
-    return Text.assemble(start, " | ".join(others), (f"\n      {evidence}", "dim"))
+    shown = " | ".join(others[:SHOWN]) + (f" and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
+    return Text.assemble(start, shown, (f"\n      {evidence}", "dim"))
 
 
 def _next(console: Console, summary: Summary) -> None:
@@ -156,7 +166,7 @@ def _next(console: Console, summary: Summary) -> None:
     _heading(console, "Three commands to try next")
     for command in (
         f"atlas query run neighbours -p atlas={name} -p feature={best[0]['feature']}{home}",
-        f"atlas query run features_by_token -p atlas={name} -p text=Monday{home}",
+        f"atlas query run features_by_token -p atlas={name} -p token=Monday{home}",
         f"atlas query list{''}",
     ):
         console.print(f"  {command}", markup=False)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,9 +64,10 @@ def demo_atlas(
     from atlas.ingest.server.process import up
 
     with Run(run_directory) as run:
-        _build(run, corpus=corpus, tokens=tokens, device=device, model=model)
-        logger.info("neo4j: starting the managed server")
-        server = up(home)
+        with _fetching_server():
+            _build(run, corpus=corpus, tokens=tokens, device=device, model=model)
+            logger.info("neo4j: starting the managed server")
+            server = up(home)
         target = managed_target(home)
         with open_driver(target) as driver:
             # The demo's atlas is made anew by the demo alone, so that another --tokens may replace it.
@@ -86,6 +91,30 @@ def _build(run: Run, *, corpus: Path, tokens: int | None, device: str, model: Pa
     for stage in (stages.stage_counts, stages.stage_edges, stages.stage_clusters, stages.stage_structure):
         checkpoint()
         stage(run)
+
+
+@contextlib.contextmanager
+def _fetching_server() -> Iterator[None]:
+    """Fetch the server in a process beside the block: it waits for the network, the model for the processor.
+
+    Its errors are not lost: the block brings the server up at its end, which waits for this process
+    or fetches what is missing, and says what is wrong.
+    """
+    from atlas.ingest.server.install import install_dir, is_installed
+    from atlas.ingest.server.lockfile import read_lock
+
+    lock = read_lock()
+    if is_installed(install_dir(lock), lock):
+        yield
+        return
+    code = "from atlas.ingest.server.install import install; install()"
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen([sys.executable, "-c", code], **quiet)  # type: ignore[call-overload]  # plain keywords
+    try:
+        yield
+    finally:
+        process.terminate()  # done, or interrupted with the block: the fetching goes on next time
+        process.wait()
 
 
 def resume_command(run_directory: Path, *, tokens: int | None) -> str:

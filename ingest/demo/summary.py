@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from atlas.artifacts import Run
     from atlas.ingest.server.home import ServerInfo
 
-STAGES = ("10-activations", "20-counts", "30-edges", "40-clusters", "50-structure", "60-neo4j")
+STAGES = ("10-activations", "20-counts", "30-edges", "40-clusters", "50-structure")
 BEST = 3
-MOST_LEAVES = 12
+MOST_LEAVES = 16
+MOST_ROWS = 5000
 DISTINCT = 0.7
 
 
@@ -62,7 +63,7 @@ def summarise(run: Run, driver: neo4j.Driver, *, name: str, server: ServerInfo, 
         return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
 
     best = _best(rows)
-    drawn = best["hub-spoke egos"] or best["hub-spoke"]
+    drawn = best["hub-spoke egos"] or best["hub-spoke or star-like"]
     return Summary(
         figures=_figures(run, name),
         census={"real": _by_subgraph(rows("shape_census")), "rewired": _rewired(run)},
@@ -107,25 +108,27 @@ def _rewired(run: Run) -> dict[str, dict[str, int]]:
 def _best(rows: Any) -> dict[str, list[dict[str, Any]]]:
     """Return the few of each sort that are easiest to read: small, and with distinct captions.
 
-    Of those, the most exclusive stars and the strongest cliques come first. Families of one token
-    (twenty features for " the") are real, but say little at a glance.
+    Of those the stars come first whose leaves have the hub most often, and the strongest cliques.
+    Families of one token (twenty features for " the") are real, but say little at a glance.
     """
-    egos = [row for row in rows("hub_spoke_egos", limit=5000) if _tells(row["leaves"])]
-    egos.sort(key=lambda row: (-(row["hub_given_leaf"] >= 0.5), row["leaf_association"], row["feature"]))
-    stars = [row for row in rows("hub_spoke_clusters", limit=5000) if _tells(row["leaves"])]
-    stars.sort(key=lambda row: (-row["depleted_pairs"] / row["testable_pairs"], -row["size"], row["cluster"]))
-    cliques = [row for row in rows("fully_connected_clusters", limit=5000) if _tells(row["members"])]
+    egos = [row for row in rows("hub_spoke_egos", limit=MOST_ROWS) if _tells(row["leaves"])]
+    egos.sort(key=lambda row: (-row["hub_given_leaf"], row["feature"]))
+    stars = [row for row in rows("hub_spoke_clusters", star_like=True, limit=MOST_ROWS) if _tells(row["leaves"])]
+    stars.sort(key=lambda row: (row["shape"], -row["centralization"], -row["size"], row["level"], row["cluster"]))
+    cliques = [row for row in rows("fully_connected_clusters", limit=MOST_ROWS) if _tells(row["members"])]
     cliques.sort(key=lambda row: (-row["strength"], row["level"], row["cluster"]))
     return {
         "hub-spoke egos": egos[:BEST],
-        "hub-spoke": _distinct(stars, lambda row: row["hub"])[:BEST],
+        "hub-spoke or star-like": _distinct(stars, lambda row: row["hub"])[:BEST],
         "fully connected": _distinct(cliques, lambda row: tuple(row["members"]))[:BEST],
     }
 
 
 def _tells(names: list[str]) -> bool:
-    first = {name.split(" · ")[0].casefold() for name in names}
-    return len(names) <= MOST_LEAVES and len(first) >= DISTINCT * len(names)
+    """Return whether captions say something at a glance: few, mostly different, mostly words."""
+    first = [name.split(" · ")[0].casefold() for name in names]
+    words = {word for word in first if word.isalpha() and len(word) > 2}
+    return len(names) <= MOST_LEAVES and len(words) >= DISTINCT * len(names)
 
 
 def _distinct(rows: list[dict[str, Any]], key: Any) -> list[dict[str, Any]]:
