@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shlex
 import signal
-import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 
 from atlas.errors import Interrupted
+from atlas.ingest.program import this_command
 
 logger = logging.getLogger("atlas")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-def this_command() -> str:
-    """Return the command line of this process, as one would type it."""
-    program = Path(sys.argv[0]).name
-    words = ["python", "-m", "atlas"] if program == "__main__.py" else [program]
-    return shlex.join([*words, *sys.argv[1:]])
 
 
 class Interruption:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from atlas.ingest.demo.summary import Summary
+from atlas.ingest.program import program
 from atlas.ingest.server.home import default_home
 
 SUBGRAPHS = ("coarse", "middle", "fine", "ego")
@@ -155,7 +156,7 @@ def _line(hub: str | None, others: list[str], evidence: str) -> Text:
 
 
 def _next(console: Console, summary: Summary) -> None:
-    name = summary.figures["name"]
+    atlas, name = program(), summary.figures["name"]
     best = summary.best["hub-spoke egos"] or [{"feature": 0}]
     home = "" if summary.home == str(default_home()) else f" --home {shlex.quote(summary.home)}"
     console.print()
@@ -165,10 +166,10 @@ def _next(console: Console, summary: Summary) -> None:
     console.print()
     _heading(console, "Three commands to try next")
     for command in (
-        f"atlas query run neighbours -p atlas={name} -p feature={best[0]['feature']}{home}",
-        f"atlas query run features_by_token -p atlas={name} -p token=Monday{home}",
-        f"atlas query list{''}",
+        f"{atlas} query run neighbours -p atlas={name} -p feature={best[0]['feature']}{home}",
+        f"{atlas} query run features_by_token -p atlas={name} -p token=Monday{home}",
+        f"{atlas} query list",
     ):
         console.print(f"  {command}", markup=False)
     console.print()
-    console.print(f"The database stays up. Stop it with: atlas db down{home}", markup=False)
+    console.print(f"The database stays up. Stop it with: {atlas} db down{home}", markup=False)

@@ -15,6 +15,7 @@ from atlas.ingest import cli as stages
 from atlas.ingest.demo.summary import Summary, summarise
 from atlas.ingest.interrupt import checkpoint
 from atlas.ingest.paths import cache_home, data_home
+from atlas.ingest.program import program
 
 if TYPE_CHECKING:
     from atlas.artifacts import Run
@@ -119,7 +120,7 @@ def _fetching_server() -> Iterator[None]:
 
 def resume_command(run_directory: Path, *, tokens: int | None) -> str:
     """Return the command that goes on with a demo that was interrupted."""
-    words = ["atlas", "demo"]
+    words = ["demo"]
     if run_directory.resolve() != default_run().resolve():
         words += ["--run", str(run_directory)]
-    return shlex.join([*words, *(["--tokens", str(tokens)] if tokens else [])])
+    return f"{program()} {shlex.join([*words, *(['--tokens', str(tokens)] if tokens else [])])}"
