@@ -16,6 +16,8 @@ import numpy as np
 from atlas.ingest.demo import harvest as harvesting
 from atlas.ingest.demo.dated_notes import MONTHS, WEEKDAYS
 from atlas.ingest.demo.harvest import Harvest
+from atlas.ingest.demo.model import demo_model
+from atlas.ingest.paths import cache_home
 
 if TYPE_CHECKING:
     from sae_lens import SAE
@@ -208,7 +210,7 @@ def main() -> None:
     from transformers import AutoTokenizer
 
     sae, full = (SAE.load_from_disk(f, device="cpu") for f in (options.sae, options.work / "sae-float32"))
-    model, cache = options.work / "model", options.work / "activations"
+    model, cache = demo_model(cache_home()), options.work / "activations"
     tokenizer = AutoTokenizer.from_pretrained(model)
     found = harvesting.harvest(options.text, model, cache)
     sources = np.asarray([d["source"] for d in harvesting.read_documents(options.text)])

@@ -24,8 +24,6 @@ LAYER = 9
 D_IN = 576
 CONTEXT_SIZE = 256
 MODEL_NAME = "SmolLM2-135M-Instruct"
-GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
-GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 WINDOWS_PER_SHARD = 256
 
 
@@ -46,23 +44,6 @@ class Harvest:
     acts: np.ndarray
     token: np.ndarray
     document: np.ndarray
-
-
-def convert(gguf_folder: Path, model_folder: Path) -> None:
-    """Check the model file's sum and save it as float32 safetensors with its tokenizer; done once."""
-    if (model_folder / "model.safetensors").exists():
-        return
-    digest = hashlib.sha256((gguf_folder / GGUF_FILE).read_bytes()).hexdigest()
-    if digest != GGUF_SHA256:
-        raise SystemExit(f"{gguf_folder / GGUF_FILE}: sha256 {digest}, expected {GGUF_SHA256}")
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
-    model = AutoModelForCausalLM.from_pretrained(
-        gguf_folder, gguf_file=GGUF_FILE, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
-    )
-    model.save_pretrained(model_folder)
-    AutoTokenizer.from_pretrained(gguf_folder, gguf_file=GGUF_FILE).save_pretrained(model_folder)
 
 
 def read_documents(path: Path) -> list[dict[str, str]]:
@@ -133,7 +114,7 @@ def harvest(text: Path, model_folder: Path, cache: Path, *, batch_size: int = 16
     text : Path
         JSON lines with the key ``text``.
     model_folder : Path
-        What `convert` wrote.
+        What `demo_model` made.
     cache : Path
         Shards go to a folder below it that is named by the text's digest, the hook and the context.
     batch_size : int

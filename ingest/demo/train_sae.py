@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from atlas.ingest.demo import harvest as harvesting
+from atlas.ingest.demo.model import demo_model
+from atlas.ingest.paths import cache_home
 
 if TYPE_CHECKING:
     import torch
@@ -165,9 +167,8 @@ def save(sae: TopKTrainingSAE, folder: Path) -> None:
 
 
 def main() -> None:
-    """Convert the model, harvest, train, save, and say how long it took."""
+    """Fetch the model, harvest, train, save, and say how long it took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--gguf", type=Path, required=True, help=f"folder with {harvesting.GGUF_FILE}")
     parser.add_argument("--work", type=Path, default=Path("/tmp/atlas-demo"), help="training text and caches")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("sae"), help="folder of the SAE")
     parser.add_argument("--seed", type=int, default=SEED, help="seed of weights and token order")
@@ -178,8 +179,8 @@ def main() -> None:
 
     torch.set_num_threads(options.threads)
     start = time.monotonic()
-    harvesting.convert(options.gguf, options.work / "model")
-    found = harvesting.harvest(options.work / "training.jsonl", options.work / "model", options.work / "activations")
+    model = demo_model(cache_home())
+    found = harvesting.harvest(options.work / "training.jsonl", model, options.work / "activations")
     harvested = time.monotonic()
     sae = train(found.acts, options.seed)
     save_full = options.work / "sae-float32"
