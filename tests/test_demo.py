@@ -89,7 +89,7 @@ def test_what_it_counted_is_what_was_asked(first: tuple[Path, subprocess.Complet
     assert results["n_special_dropped"] > 0
     assert edges["n_alive"] > 1000
     assert edges["control_significant"] <= 3
-    assert edges["empirical_fdr"] < 0.01
+    assert edges["empirical_fdr"] < 0.05  # what the test promises
 
 
 def test_the_graph_is_there_and_classified(
