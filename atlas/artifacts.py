@@ -29,6 +29,15 @@ from atlas.schema import TABLES
 logger = logging.getLogger("atlas")
 
 MANIFEST = "manifest.json"
+FORMATS = {
+    "10-activations": 1,
+    "20-counts": 1,
+    "30-edges": 1,
+    "40-clusters": 1,
+    "50-structure": 1,
+    "60-neo4j": 1,
+}
+"""Version of each stage's files that this program writes and reads; raised when their form or meaning changes."""
 TOOLS = (
     "feature-atlas",
     "numpy",
@@ -52,9 +61,7 @@ class Spec:
     Parameters
     ----------
     name
-        Directory of the artifact, such as `20-counts`.
-    format_version
-        Version of what is written; raised when a file's form or meaning changes.
+        Directory of the artifact, such as `20-counts`; its format is that of `FORMATS`.
     parameters
         Everything that decides the result, as JSON values.
     inputs
@@ -62,9 +69,13 @@ class Spec:
     """
 
     name: str
-    format_version: int
     parameters: Mapping[str, Any]
     inputs: tuple[str, ...] = ()
+
+    @property
+    def format_version(self) -> int:
+        """Version of what is written."""
+        return FORMATS[self.name]
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,7 @@ class Artifact:
 
     path: Path
     digest: str
+    format_version: int
     parameters: dict[str, Any]
     inputs: dict[str, str]
     files: dict[str, dict[str, Any]]
@@ -114,9 +126,10 @@ class Run:
     def __enter__(self) -> Self:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / ".lock").touch()
         except OSError as error:
             raise InputError(
-                f"run directory {self.path} cannot be made: {error.strerror}",
+                f"run directory {self.path} cannot be written: {error.strerror}",
                 "name a folder you may write with --run",
             ) from error
         lock = filelock.FileLock(self.path / ".lock")
@@ -144,13 +157,18 @@ class Run:
         Raises
         ------
         ArtifactError
-            It is missing, unfinished, damaged (the file is named) or of a newer format.
+            It is missing, unfinished, damaged (the file is named) or of another format (fault 42).
         """
         if name not in self._verified:
             found = load_manifest(self.path / name)
             if found is None:
                 raise ArtifactError(
                     f"{self.path / name}: not there or not finished", f"run `atlas ingest {name[3:]}` first"
+                )
+            if found.format_version != FORMATS[name]:
+                raise ArtifactError(
+                    f"{found.path}: format {found.format_version}, this program reads {FORMATS[name]}",
+                    f"run `atlas ingest {name[3:]}` again with this program",
                 )
             damaged = damaged_files(found)
             if damaged:
@@ -163,20 +181,20 @@ class Run:
 
     def finished(self, spec: Spec) -> Artifact | None:
         """Return the artifact when it is done: same specification, same inputs, sums right."""
-        found = load_manifest(self.path / spec.name, newest_version=spec.format_version)
+        found = load_manifest(self.path / spec.name)
         if found is None:
             return None
         wanted = {name: self.artifact(name).digest for name in spec.inputs}
-        version = json.loads((found.path / MANIFEST).read_text("utf8"))["format_version"]
-        if (found.parameters, found.inputs, version) != (
-            _as_json(spec.parameters),
-            wanted,
-            spec.format_version,
-        ):
-            changes = difference(found.parameters, spec.parameters) or ["its inputs changed"]
+        changes = difference(found.parameters, spec.parameters)
+        if found.format_version != spec.format_version:
+            changes.append(f"format {found.format_version} -> {spec.format_version}")
+        if found.inputs != wanted:
+            changes.append("its inputs changed")
+        if changes:
             logger.info("%s: redone, since %s", spec.name, "; ".join(changes))
             return None
-        damaged = damaged_files(found)
+        known = self._verified.get(spec.name)
+        damaged = [] if known is not None and known.digest == found.digest else damaged_files(found)
         if damaged:
             logger.warning("%s: %s; rebuilding", spec.name, damaged[0])
             return None
@@ -232,7 +250,7 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def load_manifest(directory: Path, *, newest_version: int | None = None) -> Artifact | None:
+def load_manifest(directory: Path) -> Artifact | None:
     """Return what a finished directory's manifest says, or None where there is none.
 
     Raises
@@ -246,15 +264,15 @@ def load_manifest(directory: Path, *, newest_version: int | None = None) -> Arti
     try:
         raw = json.loads(path.read_text("utf8"))
         kind, version = raw["kind"], raw["format_version"]
-        artifact = Artifact(directory, "", raw["parameters"], raw["inputs"], raw["files"], raw["results"], raw["made"])
+        parts = (raw[key] for key in ("parameters", "inputs", "files", "results", "made"))
+        artifact = Artifact(directory, "", version, *parts)
     except (ValueError, KeyError, TypeError) as error:
         raise ArtifactError(
             f"{path}: not a manifest ({error})", f"remove {directory} and run the stage again"
         ) from error
-    if newest_version is not None and version > newest_version:
-        raise ArtifactError(
-            f"{path}: format {version}, this program knows {newest_version}", "use a newer feature-atlas"
-        )
+    known = FORMATS.get(directory.name, version)
+    if version > known:
+        raise ArtifactError(f"{path}: format {version}, this program knows {known}", "use a newer feature-atlas")
     identity = {key: raw[key] for key in ("format_version", "parameters", "inputs", "files", "results")}
     digest = hashlib.sha256(canonical({"kind": kind, **identity})).hexdigest()
     return Artifact(**{**artifact.__dict__, "digest": digest})

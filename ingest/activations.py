@@ -17,7 +17,7 @@ from atlas.files import write_arrays, write_table
 from atlas.firings import Firings, build_index
 from atlas.ingest.corpus import Corpus, open_corpus
 from atlas.ingest.interrupt import checkpoint, interruptible
-from atlas.ingest.journal import Journal, other_configuration, remove_journal
+from atlas.ingest.journal import Journal, journalled, other_configuration, remove_journal
 from atlas.ingest.models import Model, Precision, load_model, model_identity
 from atlas.ingest.saes import load_sae, sae_identity
 from atlas.ingest.shards import Encoder, write_shards
@@ -26,7 +26,6 @@ from atlas.ingest.windows import Plan, plan, read_stream
 logger = logging.getLogger("atlas")
 
 STAGE = "10-activations"
-FORMAT_VERSION = 1
 SHARD_TOKENS = 16384
 BATCH_SIZE = 16
 
@@ -142,9 +141,9 @@ def activations(
         norm_scaling_factor,
         precision, shard_tokens, batch_size, device, expect_l0, resume_command,
     )  # fmt: skip
-    spec = Spec(STAGE, FORMAT_VERSION, request.parameters())
+    spec = Spec(STAGE, request.parameters())
     _prepare(run, spec)
-    artifact = run.produce(spec, partial(_compute, request, spec.parameters), resume=True)
+    artifact = run.produce(spec, partial(_compute, request, _journalled(spec)), resume=True)
     remove_journal(artifact.path)
     return artifact
 
@@ -152,15 +151,19 @@ def activations(
 def _prepare(run: Run, spec: Spec) -> None:
     """Refuse a finished artifact of another configuration; keep the good shards of a damaged one."""
     directory = run.path / spec.name
-    found = load_manifest(directory, newest_version=spec.format_version)
+    found = load_manifest(directory)
     if found is None:
         return
-    changes = difference(found.parameters, spec.parameters)
+    changes = difference(journalled(found.parameters, found.format_version), _journalled(spec))
     if changes:
         raise other_configuration(directory, "is finished", changes)
     if run.finished(spec) is None:
         Journal.of_finished(found)
         (directory / "manifest.json").unlink()
+
+
+def _journalled(spec: Spec) -> dict[str, Any]:
+    return journalled(spec.parameters, spec.format_version)
 
 
 def _compute(request: _Request, parameters: Mapping[str, Any], directory: Path) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def load_run(
     if receipt.changed:
         logger.info("60-neo4j: loaded and classified in %.1f s", receipt.seconds)
     kept = {key: value for key, value in asdict(receipt).items() if key in _KEPT}
-    spec = Spec("60-neo4j", 1, {"name": name, "target": target, "schema_version": SCHEMA_VERSION}, STAGES)
+    spec = Spec("60-neo4j", {"name": name, "target": target, "schema_version": SCHEMA_VERSION}, STAGES)
 
     def write(directory: Path) -> Mapping[str, Any]:
         write_json(directory / "receipt.json", kept)

@@ -75,7 +75,7 @@ class Journal:
     def of_finished(cls, artifact: Artifact) -> Journal:
         """Return, and write, the journal that a finished but damaged artifact had before it was finished."""
         shards = {name: entry["sha256"] for name, entry in artifact.files.items() if name.startswith("shards/")}
-        journal = cls(artifact.path, artifact.parameters, shards)
+        journal = cls(artifact.path, journalled(artifact.parameters, artifact.format_version), shards)
         journal.write()
         return journal
 
@@ -125,6 +125,11 @@ class Journal:
     def close(self) -> None:
         """Hide the journal from the manifest, and keep it in case the manifest is never written."""
         (self.directory / JOURNAL).replace(self.directory / _CLOSED)
+
+
+def journalled(parameters: Mapping[str, Any], format_version: int) -> dict[str, Any]:
+    """Return what decides the bytes of a shard: the parameters, and the format that it is written in."""
+    return {**parameters, "format_version": format_version}
 
 
 def remove_journal(directory: Path) -> None:

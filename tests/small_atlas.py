@@ -42,10 +42,10 @@ class Small:
             return {
                 spec.name: run.produce(spec, lambda directory, write=write: write(directory) or {})
                 for spec, write in (
-                    (Spec("10-activations", 1, {"corpus": corpus}), self._activations),
-                    (Spec("30-edges", 1, {"phi": 0.1}, ("10-activations",)), self._edges),
-                    (Spec("40-clusters", 1, {}, ("30-edges",)), self._clusters),
-                    (Spec("50-structure", 1, {}, ("40-clusters",)), self._structure),
+                    (Spec("10-activations", {"corpus": corpus}), self._activations),
+                    (Spec("30-edges", {"phi": 0.1}, ("10-activations",)), self._edges),
+                    (Spec("40-clusters", {}, ("30-edges",)), self._clusters),
+                    (Spec("50-structure", {}, ("40-clusters",)), self._structure),
                 )
             }
 

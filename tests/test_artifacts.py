@@ -38,26 +38,40 @@ def test_a_done_stage_is_skipped_and_a_changed_one_redone_with_all_after_it(tmp_
     one, two = Counting(), Counting()
     for parameter, times in ((1, 1), (1, 1), (2, 2)):
         with Run(tmp_path) as run:
-            first = run.produce(Spec("20-counts", 1, {"x": parameter}), one)
-            second = run.produce(Spec("30-edges", 1, {}, ("20-counts",)), two)
+            first = run.produce(Spec("20-counts", {"x": parameter}), one)
+            second = run.produce(Spec("30-edges", {}, ("20-counts",)), two)
         assert (one.times, two.times) == (times, times)
         assert second.inputs == {"20-counts": first.digest}
 
 
-def test_a_newer_program_version_redoes_and_an_older_one_refuses(tmp_path: Path) -> None:
-    """Format versions only go up: fault 42."""
+@pytest.mark.parametrize(("version", "message"), [(99, "format 99, this program knows 1"), (0, "format 0")])
+def test_fault_42_another_format_is_refused_as_an_input(tmp_path: Path, version: int, message: str) -> None:
+    """A reader refuses a newer and an older format; the stage itself redoes an older one."""
     with Run(tmp_path) as run:
-        run.produce(Spec("20-counts", 2, {}), Counting())
-        with pytest.raises(ArtifactError, match="format 2, this program knows 1") as caught:
-            run.produce(Spec("20-counts", 1, {}), Counting())
-    assert "newer feature-atlas" in caught.value.remedy
+        run.produce(Spec("20-counts", {}), Counting())
+    path = tmp_path / "20-counts" / "manifest.json"
+    path.write_text(path.read_text().replace('"format_version": 1', f'"format_version": {version}'))
+    with Run(tmp_path) as run:
+        with pytest.raises(ArtifactError, match=message):
+            run.artifact("20-counts")
+        if version == 0:
+            run.produce(Spec("20-counts", {}), Counting())
+            assert run.artifact("20-counts").format_version == 1
+
+
+@pytest.mark.parametrize("place", ["/sys", "/proc", "/dev/null"])
+def test_fault_74_a_run_directory_that_cannot_be_written(place: str) -> None:
+    """Which folder, why, and the option that names another."""
+    with pytest.raises(InputError, match="cannot be written") as caught, Run(Path(place)):
+        pass
+    assert "--run" in caught.value.remedy
 
 
 @pytest.mark.parametrize("damage", ["missing", "short", "changed"])
 def test_fault_40_a_damaged_file_is_named_and_rebuilt(tmp_path: Path, damage: str) -> None:
     """A reader names the file; the stage rebuilds it."""
     with Run(tmp_path) as run:
-        run.produce(Spec("20-counts", 1, {}), Counting())
+        run.produce(Spec("20-counts", {}), Counting())
     file = tmp_path / "20-counts" / "a.safetensors"
     whole = file.read_bytes()
     if damage == "missing":
@@ -68,7 +82,7 @@ def test_fault_40_a_damaged_file_is_named_and_rebuilt(tmp_path: Path, damage: st
     with Run(tmp_path) as run:
         with pytest.raises(ArtifactError, match=r"a\.safetensors"):
             run.artifact("20-counts")
-        run.produce(Spec("20-counts", 1, {}), again)
+        run.produce(Spec("20-counts", {}), again)
         assert run.artifact("20-counts").results == {"sum": 10}
     assert again.times == 1
 
@@ -82,7 +96,7 @@ def test_an_unfinished_stage_has_no_manifest_and_is_not_an_artifact(tmp_path: Pa
 
     with Run(tmp_path) as run:
         with pytest.raises(RuntimeError):
-            run.produce(Spec("20-counts", 1, {}), fail)
+            run.produce(Spec("20-counts", {}), fail)
         with pytest.raises(ArtifactError) as caught:
             run.artifact("20-counts")
     assert "atlas ingest counts" in caught.value.remedy
@@ -101,7 +115,7 @@ def test_equal_work_gives_equal_digests_whatever_the_time(tmp_path: Path) -> Non
     found = []
     for name in ("a", "b"):
         with Run(tmp_path / name) as run:
-            found.append(run.produce(Spec("20-counts", 1, {"x": 1}), Counting()))
+            found.append(run.produce(Spec("20-counts", {"x": 1}), Counting()))
     assert found[0].digest == found[1].digest
     assert found[0].made["wall_seconds"] >= 0
     assert found[0].made["peak_memory_mb"] > 1
@@ -142,13 +156,13 @@ def test_fault_51_nothing_unfit_reaches_a_table(tmp_path: Path, value: float | N
 def test_fault_26_a_full_disk_is_said_and_what_was_finished_is_kept(tmp_path: Path) -> None:
     """A file that cannot grow ends with exit code 5; the finished stage before it stays whole."""
     with Run(tmp_path) as run:
-        run.produce(Spec("20-counts", 1, {}), Counting())
+        run.produce(Spec("20-counts", {}), Counting())
     code = (
         "import sys, numpy; from pathlib import Path; from atlas.errors import *\n"
         "from atlas.artifacts import *; from atlas.files import *\n"
         "def big(d): write_arrays(d / 'b.safetensors', {'b': numpy.zeros(10**6)}); return {}\n"
         "try:\n"
-        "    with Run(Path(sys.argv[1])) as run: run.produce(Spec('30-edges', 1, {}, ('20-counts',)), big)\n"
+        "    with Run(Path(sys.argv[1])) as run: run.produce(Spec('30-edges', {}, ('20-counts',)), big)\n"
         "except CapacityError as error: print(error); sys.exit(error.exit_code)"
     )
 
@@ -241,7 +255,7 @@ def test_unfit_firings_are_refused_with_their_place(
 def test_manifest_is_plain_json_without_secrets_or_pickle(tmp_path: Path) -> None:
     """Anyone can read it, and it lists every file with its sum."""
     with Run(tmp_path) as run:
-        run.produce(Spec("20-counts", 1, {"x": 1}), Counting())
+        run.produce(Spec("20-counts", {"x": 1}), Counting())
     manifest = json.loads((tmp_path / "20-counts" / "manifest.json").read_text())
     assert set(manifest) == {"kind", "format_version", "parameters", "inputs", "files", "results", "made"}
     assert set(manifest["files"]) == {"a.safetensors"}

@@ -118,7 +118,7 @@ def store(run: Run, firing: np.ndarray[Any, Any], document: np.ndarray[Any, Any]
             "mean_l0": float(firing.sum(1).mean()), "neuronpedia_id": None, "notes": [],
         }  # fmt: skip
 
-    return run.produce(Spec("10-activations", 1, {"planted": seed}), compute)
+    return run.produce(Spec("10-activations", {"planted": seed}), compute)
 
 
 def planted_run(run: Run, *, seed: int = 0, n_documents: int = 60, length: int = 400) -> World:

@@ -70,7 +70,7 @@ def associate(
         "control": control,
         "seed": seed,
     }
-    spec = Spec(EDGES, 1, parameters, ("10-activations", COUNTS))
+    spec = Spec(EDGES, parameters, ("10-activations", COUNTS))
 
     def compute(directory: Path) -> dict[str, Any]:
         work = _Work.of(run, gates, memory, advance)

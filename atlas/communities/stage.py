@@ -42,7 +42,7 @@ def cluster(run: Run, *, resolutions: Sequence[float] = RESOLUTIONS, seed: int =
             f"resolutions {tuple(resolutions)}, expected three ascending positive numbers",
             f"the default is {RESOLUTIONS}",
         )
-    spec = Spec(CLUSTERS, 1, {"resolutions": list(resolutions), "seed": seed}, ("30-edges",))
+    spec = Spec(CLUSTERS, {"resolutions": list(resolutions), "seed": seed}, ("30-edges",))
     return run.produce(spec, lambda directory: _compute(run, directory, resolutions, seed))
 
 

@@ -36,7 +36,7 @@ def count(run: Run, *, span: int = SPAN, memory: int = 4 * 2**30, threads: int |
     threads
         Counting threads, all cores by default. They do not change the result.
     """
-    spec = Spec(COUNTS, 1, {"firing_rule": "any", "span": span}, ("10-activations",))
+    spec = Spec(COUNTS, {"firing_rule": "any", "span": span}, ("10-activations",))
     return run.produce(spec, lambda directory: _compute(run, directory, span, memory, threads))
 
 

@@ -64,7 +64,7 @@ def structure(
     """
     rules = rules or Rules()
     inputs = ("10-activations", "20-counts", "30-edges", "40-clusters")
-    spec = Spec(STRUCTURE, 1, {**asdict(rules), "seed": seed}, inputs)
+    spec = Spec(STRUCTURE, {**asdict(rules), "seed": seed}, inputs)
     return run.produce(spec, lambda directory: _compute(run, directory, rules, seed, advance))
 
 
