@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import re
+import shlex
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -67,11 +68,10 @@ def resolve_target(
     """
     uri = environ.get("NEO4J_URI", "")
     if not uri:
-        return managed_target(home)
-    parts = urlsplit(uri)
-    if parts.username or parts.password:
+        return _managed_target(home, "NEO4J_URI is not set and ")
+    if "@" in uri:  # nowhere else in an address; looked for first, since what follows shows the address
         raise DatabaseError("NEO4J_URI holds a user or password", "put them into NEO4J_USERNAME and NEO4J_PASSWORD")
-    if parts.scheme not in SCHEMES or not parts.hostname:
+    if not _is_address(uri):
         raise DatabaseError(
             f"NEO4J_URI is {uri!r}, expected {', '.join(SCHEMES[:-1])} or {SCHEMES[-1]}, then ://HOST:PORT",
             "write it as bolt://127.0.0.1:7687, or unset it to use the managed server",
@@ -98,14 +98,28 @@ def managed_target(home: Path | str | None = None) -> Target:
     DatabaseError
         The server is not up, or its password cannot be read.
     """
+    return _managed_target(home)
+
+
+def _managed_target(home: Path | str | None, why: str = "") -> Target:
     server = status(home)
     if server.state == "stopped" or server.bolt_uri is None:
-        option = f" --home {server.home}" if home is not None else ""
+        option = f" --home {shlex.quote(str(server.home))}" if home is not None else ""
         raise DatabaseError(
-            f"no graph database: NEO4J_URI is not set and the managed server of {server.home} is not up",
+            f"no graph database: {why}the managed server of {server.home} is not up",
             f"atlas db up{option}",
         )
     return Target(server.bolt_uri, USERNAME, read_password(server.password_file), "neo4j", managed=True)
+
+
+def _is_address(uri: str) -> bool:
+    """Return whether the text is a scheme of Neo4j's, a host and perhaps a port; no name is looked up."""
+    try:
+        parts = urlsplit(uri)
+        parts.port  # noqa: B018 - raises where it is no number of a port
+    except ValueError:  # half an IPv6 address, too
+        return False
+    return parts.scheme in SCHEMES and bool(parts.hostname)
 
 
 @contextlib.contextmanager
@@ -119,22 +133,32 @@ def open_driver(target: Target, *, minimum: tuple[int, int] = MINIMUM_VERSION) -
     Raises
     ------
     DatabaseError
-        The server cannot be reached (fault 58), refuses the password (59), lacks the database (60), is older
-        than `minimum` (61), or only one side uses TLS (66).
+        The address cannot be used, the server cannot be reached (fault 58), refuses the password (59), lacks
+        the database (60), is older than `minimum` (61), or only one side uses TLS (66).
     """
     import neo4j
     from neo4j.exceptions import DriverError, Neo4jError
 
     auth = (target.username, target.password) if target.password is not None else None
     try:
-        with neo4j.GraphDatabase.driver(
-            target.uri,
-            auth=auth,
-            connection_timeout=CONNECT_SECONDS,
-            notifications_min_severity=neo4j.NotificationMinimumSeverity.INFORMATION,
-            user_agent="feature-atlas",
-        ) as driver:
-            _check_version(_server_version(driver, target), target, minimum)
+        with contextlib.ExitStack() as opened:
+            try:
+                driver = opened.enter_context(
+                    neo4j.GraphDatabase.driver(
+                        target.uri,
+                        auth=auth,
+                        connection_timeout=CONNECT_SECONDS,
+                        notifications_min_severity=neo4j.NotificationMinimumSeverity.INFORMATION,
+                        user_agent="feature-atlas",
+                    )
+                )
+                version = _server_version(driver, target)
+            except (ValueError, OverflowError) as error:  # no name or port that could be looked up
+                raise DatabaseError(
+                    f"{target.uri} is no address of a server: {error}",
+                    "check NEO4J_URI; it is written as bolt://127.0.0.1:7687",
+                ) from error
+            _check_version(version, target, minimum)
             yield driver
     except (DriverError, Neo4jError) as error:
         known = translate(error, target)

@@ -68,7 +68,10 @@ def test_environment_names_another_server(server: ServerInfo, target: Target) ->
         ({"NEO4J_URI": "bolt://h:7687"}, "NEO4J_PASSWORD is not"),
         ({"NEO4J_URI": "http://h:7474", "NEO4J_PASSWORD": "p"}, "expected neo4j"),
         ({"NEO4J_URI": "bolt://", "NEO4J_PASSWORD": "p"}, "expected neo4j"),
+        ({"NEO4J_URI": "bolt:127.0.0.1", "NEO4J_PASSWORD": "p"}, "expected neo4j"),
         ({"NEO4J_URI": "bolt://neo4j:hunter2@h:7687", "NEO4J_PASSWORD": "p"}, "holds a user or password"),
+        ({"NEO4J_URI": "bolt://neo4j:hunter2@[::1", "NEO4J_PASSWORD": "p"}, "holds a user or password"),
+        ({"NEO4J_URI": "neo4j:hunter2@h:7687", "NEO4J_PASSWORD": "p"}, "holds a user or password"),
     ],
 )
 def test_unusable_environment_is_refused(environ: dict[str, str], said: str) -> None:
@@ -76,6 +79,34 @@ def test_unusable_environment_is_refused(environ: dict[str, str], said: str) -> 
         resolve_target(environ)
     assert caught.value.remedy
     assert "hunter2" not in caught.value.cause + caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "bolt://[::1", "bolt://[zz]:7687", "bolt://127.0.0.1:abc", "bolt://127.0.0.1:7687:1", "bolt://127.0.0.1:-5",
+        "bolt://127.0.0.1:99999", "bolt://", "bolt://:7687", "127.0.0.1:7687", "bolt://a..b:7687",
+        f"bolt://{'x' * 70}.invalid", "bolt://127.0.0.1?x=1", "neo4j://127.0.0.1?x",
+    ],
+)  # fmt: skip
+def test_malformed_address_is_refused(uri: str) -> None:
+    """What is no address is said to be none, by the program, by its parser or by the driver: one line, exit 4."""
+    with pytest.raises(DatabaseError) as caught, open_driver(resolve_target({"NEO4J_URI": uri, "NEO4J_PASSWORD": ""})):
+        pytest.fail("a driver was opened")
+    assert caught.value.exit_code == 4
+    assert uri in caught.value.cause
+    assert "\n" not in caught.value.cause
+    assert "NEO4J_URI" in caught.value.cause + caught.value.remedy
+    assert "bolt://127.0.0.1:7687" in caught.value.remedy or "check NEO4J_URI" in caught.value.remedy
+    with pytest.raises(DatabaseError) as direct, open_driver(Target(uri, "neo4j", None, None, managed=False)):
+        pytest.fail("a driver was opened")
+    assert direct.value.remedy
+
+
+def test_errors_of_the_body_are_not_the_address(target: Target) -> None:
+    """A ValueError of the work itself is passed on as it is."""
+    with pytest.raises(ValueError, match="mine"), open_driver(target):
+        raise ValueError("mine")
 
 
 def test_no_server_is_answered_with_how_to_start_one(tmp_path: Path) -> None:
