@@ -88,9 +88,15 @@ def _configuration(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        return tomllib.loads(path.read_text("utf8"))
+        found = tomllib.loads(path.read_text("utf8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise InputError(f"{path}: {error}", "mend the file, or move it away") from error
+    for name, value in found.items():
+        nested = value.values() if isinstance(value, dict) and name != "demo" else ()
+        if name in COMMANDS and not (isinstance(value, dict) and all(isinstance(inner, dict) for inner in nested)):
+            section = f"[{name}]" if name == "demo" else f"[{name}.COMMAND]"
+            raise InputError(f"{path}: {name} is not a table of options", f"write them under {section}")
+    return found
 
 
 class _ToStderr(logging.StreamHandler):  # type: ignore[type-arg]  # generic only in the stubs
@@ -118,6 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _run(arguments: Sequence[str] | None) -> int:
     from atlas.ingest.interrupt import checkpoint, interruptible
 
+    _place_kernels()
     try:
         with interruptible():
             code = int(cli.main(args=arguments, prog_name="atlas", standalone_mode=False) or 0)
@@ -141,6 +148,25 @@ def _run(arguments: Sequence[str] | None) -> int:
     except BrokenPipeError:  # the reader of a pipe went away, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _place_kernels() -> None:
+    """Have compiled kernels kept in the cache folder, or a temporary one, where the program's own is read-only.
+
+    Without a place to write numba refuses to compile at all.
+    """
+    if "NUMBA_CACHE_DIR" in os.environ or os.access(Path(__file__).parent, os.W_OK):
+        return
+    import tempfile
+
+    from atlas.ingest.paths import cache_home
+
+    place = cache_home() / "kernels"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        place = Path(tempfile.mkdtemp(prefix="feature-atlas-"))
+    os.environ["NUMBA_CACHE_DIR"] = str(place)
 
 
 def _show(error: AtlasError) -> None:

@@ -112,11 +112,26 @@ def all_stages(run_directory: Path, as_json: bool, first: str, until: str, **giv
     stages = STAGES[NAMES.index(first) : NAMES.index(until) + 1]
     if not stages:
         raise click.UsageError(f"--from {first} comes after --until {until}")
+    _check_early(run_directory, NAMES[NAMES.index(first) : NAMES.index(until) + 1], given)
     with _open(run_directory) as run:
         for stage, names in stages:
             artifact = stage(run, **{name: given[name] for name in names})
             checkpoint()
         options.show_artifact(artifact, as_json=as_json)
+
+
+def _check_early(run_directory: Path, names: tuple[str, ...], given: dict[str, Any]) -> None:
+    """Refuse at once what a later stage would refuse after hours."""
+    if "clusters" in names:
+        from atlas.communities.stage import check_resolutions
+
+        check_resolutions(given["resolutions"])
+    if "graph" in names:
+        from atlas.ingest.connection import resolve_target
+        from atlas.ingest.graph import check_name
+
+        check_name(given["name"] or run_directory.resolve().name)
+        resolve_target()
 
 
 def _open(run_directory: Path) -> Run:
@@ -150,8 +165,9 @@ def stage_activations(
 def stage_counts(run: Run, **given: Any) -> Artifact:
     """Return `20-counts`."""
     from atlas.counting import count
+    from atlas.ingest.progress import progress
 
-    return count(run, **given)
+    return count(run, track=progress, **given)
 
 
 def stage_edges(
@@ -170,8 +186,7 @@ def stage_edges(
     from atlas.ingest.progress import progress
 
     gates = Gates(q, min_joint, min_lift, min_firings, max_density)
-    with progress("edges", total=2 * _n_features(run), unit="features") as advance:
-        return associate(run, gates=gates, advance=advance, **given)
+    return associate(run, gates=gates, track=progress, **given)
 
 
 def stage_clusters(run: Run, **given: Any) -> Artifact:
@@ -183,9 +198,10 @@ def stage_clusters(run: Run, **given: Any) -> Artifact:
 
 def stage_structure(run: Run, **given: Any) -> Artifact:
     """Return `50-structure`."""
+    from atlas.ingest.progress import progress
     from atlas.shapes import structure
 
-    return structure(run, **given)
+    return structure(run, track=progress, **given)
 
 
 def stage_graph(run: Run, *, name: str | None = None, replace: bool = False) -> Artifact:
@@ -205,10 +221,6 @@ def stage_graph(run: Run, *, name: str | None = None, replace: bool = False) -> 
             replace=replace,
         )
     return artifact
-
-
-def _n_features(run: Run) -> int:
-    return int(run.artifact("20-counts").results["d_sae"])
 
 
 _SOURCE = (

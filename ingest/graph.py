@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from atlas.files import write_json
 from atlas.ingest.graph_rows import STAGES, Rows
 from atlas.ingest.graph_write import Writer
 from atlas.queries.classify import classify
+from atlas.queries.display import visible
 from atlas.queries.library import find
 from atlas.queries.run import execute
 from atlas.schema import NODES, SCHEMA_VERSION
@@ -29,6 +31,7 @@ logger = logging.getLogger("atlas")
 BATCH = 10_000
 """Rows of a transaction."""
 _KEPT = ("atlas", "digest", "rows", "clusters", "egos")
+_VERSIONS = "MATCH (a:Atlas) RETURN a.uid AS name, a.schema_version AS version"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -64,6 +67,15 @@ class Receipt:
     rates: dict[str, float]
     classify_seconds: tuple[float, float]
     seconds: float
+
+
+def check_name(name: str) -> None:
+    """Raise `InputError` where an atlas cannot have this name: it is a part of every uid."""
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"name {name!r}, expected letters, digits, dots, dashes and underscores, 64 at most",
+            "choose another with --name",
+        )
 
 
 def load_run(
@@ -139,11 +151,7 @@ def load(
         The database refuses (that it cannot be reached, the driver's errors say); it holds an atlas of
         another schema version; or it wrote another number of rows than it was sent.
     """
-    if not _NAME.fullmatch(name):
-        raise InputError(
-            f"name {name!r}, expected letters, digits, dots, dashes and underscores, 64 at most",
-            "choose another with --name",
-        )
+    check_name(name)
     if batch < 1:
         raise InputError(f"{batch} rows a batch, expected 1 or more", "choose another with --batch")
     rows = Rows(artifacts, name)
@@ -180,17 +188,8 @@ def load(
     )  # fmt: skip
 
 
-def holds(driver: neo4j.Driver, artifacts: Mapping[str, Artifact], *, name: str, database: str | None = None) -> bool:
-    """Return whether the database holds this very atlas whole, by its digest, mark and counts."""
-    rows = Rows(artifacts, name)
-    with _session(driver, database) as session:
-        found = _stored(Writer(session, batch=BATCH), name)
-    whole = found is not None and found["complete"] and found["digest"] == rows.digest
-    return whole and not _differences(driver, rows, rows.expected(), database)
-
-
-def drop(driver: neo4j.Driver, name: str, *, database: str | None = None, batch: int = BATCH) -> dict[str, int]:
-    """Return how many nodes of each label were removed with an atlas; an unfinished removal can be repeated.
+def contents(driver: neo4j.Driver, name: str, *, database: str | None = None) -> dict[str, int]:
+    """Return how many nodes of each label `drop` would remove, those of another schema version included.
 
     Raises
     ------
@@ -198,12 +197,53 @@ def drop(driver: neo4j.Driver, name: str, *, database: str | None = None, batch:
         The database holds no atlas of that name.
     """
     with _session(driver, database) as session:
+        writer = Writer(session, batch=BATCH)
+        return {
+            label: writer.one(label, f"{_nodes(label)} RETURN count(n) AS count", atlas=name)[0]["count"]
+            for label in _labels(writer, name)
+        }
+
+
+def drop(driver: neo4j.Driver, name: str, *, database: str | None = None, batch: int = BATCH) -> dict[str, int]:
+    """Return how many nodes of each label were removed with an atlas; an unfinished removal can be repeated.
+
+    An atlas of another schema version goes whole, too: with it the nodes of labels that this one lacks.
+
+    Raises
+    ------
+    InputError
+        The database holds no atlas of that name.
+    """
+    removed = {}
+    with _session(driver, database) as session:
         writer = Writer(session, batch=batch)
-        if _stored(writer, name) is None:
-            raise InputError(f"no atlas {name!r} in the database", "`atlas query run atlases` lists them")
+        labels = _labels(writer, name)
         writer.one("Atlas", "MATCH (a:Atlas {uid: $atlas}) SET a.complete = false", atlas=name)
-        labels = reversed(NODES)  # the atlas itself last: until then it can be named again
-        return {label: writer.remove(label, cypher.drop_nodes(label), atlas=name) for label in labels}
+        for label in labels:
+            statement = f"{_nodes(label)} WITH n LIMIT $batch DETACH DELETE n RETURN count(*) AS removed"
+            removed[label] = writer.remove(label, statement, atlas=name)
+            logger.info("graph: removed %d %s", removed[label], label)
+    return removed
+
+
+def _labels(writer: Writer, name: str) -> list[str]:
+    """Return the labels of an atlas's nodes, the atlas itself last: until then it can be named again."""
+    found = {row["name"]: row["version"] for row in writer.one("Atlas", _VERSIONS)}
+    if name not in found:
+        there = ", ".join(visible(str(each)) for each in sorted(found, key=str))
+        raise InputError(f"no atlas {name!r} in the database", f"there are: {there}" if found else "it holds none")
+    known = list(reversed(NODES))
+    if found[name] == SCHEMA_VERSION:
+        return known  # what others hang on to it with labels of their own is theirs
+    statement = "MATCH (n {atlas: $atlas}) WHERE none(each IN labels(n) WHERE each IN $known) "
+    others = writer.one("labels", f"{statement} RETURN DISTINCT labels(n)[0] AS label", atlas=name, known=known)
+    return [*sorted(row["label"] for row in others if row["label"] is not None), *known]
+
+
+def _nodes(label: str) -> str:
+    """Return the clause that finds an atlas's nodes of a label, whatever the label is called."""
+    quoted = label.replace("`", "``")
+    return f"MATCH (n:`{quoted}` {{{'uid' if label == 'Atlas' else 'atlas'}: $atlas}})"
 
 
 def _session(driver: neo4j.Driver, database: str | None) -> neo4j.Session:
@@ -216,12 +256,13 @@ def _session(driver: neo4j.Driver, database: str | None) -> neo4j.Session:
 
 
 def _check_versions(writer: Writer) -> None:
-    for row in writer.one("Atlas", "MATCH (a:Atlas) RETURN a.uid AS name, a.schema_version AS version"):
+    for row in writer.one("Atlas", _VERSIONS):
         if row["version"] != SCHEMA_VERSION:
             raise DatabaseError(
                 f"the database holds atlas {row['name']!r} of schema version {row['version']}, "
                 f"this program writes {SCHEMA_VERSION}",
-                f"remove it with `atlas db drop-atlas {row['name']}` and load it again, or use another database",
+                f"remove it and load it again, or use another database; the managed server's is removed with "
+                f"`atlas db drop-atlas {shlex.quote(str(row['name']))}`, another's with atlas.ingest.graph.drop",
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -37,6 +38,17 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic only from clic
         if size <= 0:
             self.fail(f"{value!r} is no size; write 500M or 4G", param, ctx)
         return size
+
+
+class Number(click.FloatRange):
+    """A finite number within bounds: the library's own lets `nan` through every bound."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
 
 
 def options(*chosen: Callable[[Command], Command]) -> Callable[[Command], Command]:
@@ -84,7 +96,7 @@ source = options(
         default=None,
         help="BOS before each window.  [default: from the SAE]",
     ),
-    click.option("--norm-scaling-factor", type=float, help="Factor on activations of an SAE trained on scaled ones."),
+    click.option("--norm-scaling-factor", type=Number(), help="Factor that the SAE's activations were scaled by."),
     click.option(
         "--precision",
         type=click.Choice(["float32", "bfloat16", "float16"]),
@@ -122,19 +134,19 @@ counting = options(
     ),
 )
 testing = options(
-    click.option("--q", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="False-discovery rate."),
+    click.option("--q", type=Number(0, 1), default=0.05, show_default=True, help="False-discovery rate."),
     click.option("--min-joint", type=click.IntRange(min=1), default=5, show_default=True, help="Smallest joint count."),
-    click.option("--min-lift", type=float, default=2.0, show_default=True, help="Smallest lift within documents."),
+    click.option("--min-lift", type=Number(min=0), default=2.0, show_default=True, help="Smallest lift_d."),
     click.option("--min-firings", type=click.IntRange(min=1), default=20, show_default=True, help="Below: dead."),
-    click.option("--max-density", type=click.FloatRange(0, 1), default=0.1, show_default=True, help="Above: dense."),
-    click.option("--phi-cut", type=click.FloatRange(-1, 1), help="Smallest phi on the backbone.  [default: by rule]"),
-    click.option("--target-degree", type=click.FloatRange(min=0), default=15.0, show_default=True,
+    click.option("--max-density", type=Number(0, 1), default=0.1, show_default=True, help="Above: dense."),
+    click.option("--phi-cut", type=Number(-1, 1), help="Smallest phi on the backbone.  [default: by rule]"),
+    click.option("--target-degree", type=Number(min=0), default=15.0, show_default=True,
                  help="The rule: the smallest cut from .1 on that leaves this mean degree."),
     click.option("--control", type=click.Choice(["permute", "none"]), default="permute", show_default=True,
                  help="Null that the test is repeated on."),
 )  # fmt: skip
 communities = click.option(
-    "--resolution", "resolutions", type=float, nargs=3, default=(0.005, 0.02, 0.05), show_default=True,
+    "--resolution", "resolutions", type=Number(), nargs=3, default=(0.005, 0.02, 0.05), show_default=True,
     help="gamma of the coarse, middle and fine level.",
 )  # fmt: skip
 naming = options(

@@ -4,11 +4,11 @@
 // writes: yes
 // key: level, shape
 // parameter: atlas string = only -- name of the atlas
-// parameter: full_density float = 0.8 -- density from which a community is fully connected
-// parameter: star_centralization float = 0.6 -- Freeman's centralization from which it is a star
+// parameter: min_density float = 0.8 -- density from which a community is fully connected
+// parameter: min_centralization float = 0.6 -- Freeman's centralization from which it is a star
 // parameter: min_testable integer = 3 -- testable pairs of leaves that a hub-spoke class needs
-// parameter: covered_share float = 0.5 -- share of the leaves that these pairs must cover
-// parameter: depleted_share float = 0.5 -- share of the testable pairs that must be exclusive given the hub
+// parameter: min_cover float = 0.5 -- share of the leaves that these pairs must cover
+// parameter: min_depleted float = 0.5 -- share of the testable pairs that must be exclusive given the hub
 // column: level string -- level of the communities
 // column: shape string -- the class
 // column: count integer -- communities of that class
@@ -53,11 +53,11 @@ CALL (c) {
          WHEN n = 2 THEN 'pair'
          WHEN n = 3 AND m = 3 THEN 'triangle'
          WHEN n = 3 THEN 'undetermined'
-         WHEN density >= $full_density THEN 'fully connected'
-         WHEN centralization < $star_centralization THEN 'undetermined'
+         WHEN density >= $min_density THEN 'fully connected'
+         WHEN centralization < $min_centralization THEN 'undetermined'
          WHEN c.testable_pairs >= $min_testable
-          AND c.covered_leaves >= $covered_share * (n - 1)
-          AND c.depleted_pairs >= $depleted_share * c.testable_pairs
+          AND c.covered_leaves >= $min_cover * (n - 1)
+          AND c.depleted_pairs >= $min_depleted * c.testable_pairs
           AND c.depleted_pairs > c.enriched_pairs THEN 'hub-spoke'
          ELSE 'star-like'
        END AS shape

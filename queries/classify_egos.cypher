@@ -6,9 +6,9 @@
 // parameter: atlas string = only -- name of the atlas
 // parameter: min_leaves integer = 4 -- leaves from which an ego subgraph has a class
 // parameter: min_testable integer = 3 -- testable pairs of leaves that hub-spoke and joint need
-// parameter: covered_share float = 0.5 -- share of the leaves that these pairs must cover
-// parameter: depleted_share float = 0.5 -- share of the testable pairs that must be exclusive for hub-spoke
-// parameter: enriched_share float = 0.8 -- share of the testable pairs that must be joint for joint
+// parameter: min_cover float = 0.5 -- share of the leaves that these pairs must cover
+// parameter: min_depleted float = 0.5 -- share of the testable pairs that must be exclusive for hub-spoke
+// parameter: min_enriched float = 0.8 -- share of the testable pairs that must be joint for joint
 // column: shape string -- the class
 // column: count integer -- features whose ego subgraph is of that class
 
@@ -32,13 +32,13 @@ CALL (h) {
   WITH h, leaves,
        CASE WHEN leaves < 2 THEN null ELSE 2.0 * links / (leaves * (leaves - 1)) END AS leaf_density,
        coalesce(h.ego_testable_pairs, 0) >= $min_testable
-         AND h.ego_covered_leaves >= $covered_share * leaves AS covered
+         AND h.ego_covered_leaves >= $min_cover * leaves AS covered
   WITH h, leaves, leaf_density,
        CASE
          WHEN leaves < $min_leaves THEN null
-         WHEN covered AND h.ego_depleted_pairs >= $depleted_share * h.ego_testable_pairs
+         WHEN covered AND h.ego_depleted_pairs >= $min_depleted * h.ego_testable_pairs
           AND h.ego_depleted_pairs > h.ego_enriched_pairs THEN 'hub-spoke'
-         WHEN covered AND h.ego_enriched_pairs >= $enriched_share * h.ego_testable_pairs THEN 'joint'
+         WHEN covered AND h.ego_enriched_pairs >= $min_enriched * h.ego_testable_pairs THEN 'joint'
          ELSE 'mixed'
        END AS shape
   SET h.ego_size = leaves, h.leaf_density = leaf_density, h.ego_shape = shape

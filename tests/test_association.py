@@ -214,6 +214,16 @@ def test_topics_without_token_structure_give_no_edges(tmp_path: Path) -> None:
     assert caught.value.exit_code == 3
 
 
+def test_a_cut_that_leaves_no_edge_names_the_largest_phi(tmp_path: Path) -> None:
+    """An empty backbone is no graph: the remedy is a lower cut."""
+    with Run(tmp_path / "run") as run:
+        planted_run(run)
+        count(run)
+        with pytest.raises(InputError, match=r"phi >= 0\.99; the largest is 0\.9") as caught:
+            associate(run, phi_cut=0.99, control="none")
+    assert "--phi-cut" in caught.value.remedy
+
+
 def test_runs_alone_give_no_edges(tmp_path: Path) -> None:
     """Bursts of five tokens make independent features meet in lumps; the variance allows for it."""
     rng = np.random.default_rng(4)

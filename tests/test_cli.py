@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,6 +99,59 @@ def test_a_broken_configuration_file_is_named(tmp_path: Path) -> None:
     done = atlas("ingest", "counts", cwd=tmp_path)
     assert done.returncode == 3
     assert "atlas.toml" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["ingest = 3", "[ingest]\nedges = 3", "demo = 1"])
+def test_a_configuration_of_the_wrong_shape_is_named(tmp_path: Path, text: str) -> None:
+    """A number where a table belongs: which name, and how to write it."""
+    (tmp_path / "atlas.toml").write_text(text + "\n")
+    done = atlas("ingest", "--help", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "is not a table of options" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("--min-lift", "nan"), ("--q", "nan"), ("--target-degree", "inf"), ("--phi-cut", "nan")]
+)
+def test_numbers_that_are_none_are_usage_errors(tmp_path: Path, words: tuple[str, str]) -> None:
+    """`nan` passes every bound of the library's own type."""
+    done = atlas("ingest", "edges", "--run", str(tmp_path), *words)
+    assert done.returncode == 2
+    assert "is not a finite number" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--name", "a b"), "expected letters, digits"),
+        (("--resolution", ".1", ".05", ".2"), "ascending"),
+        (("--name", "fine"), "the managed server"),
+    ],
+)
+def test_what_a_later_stage_would_refuse_is_refused_at_once(
+    tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    """A name, resolutions and a database that is down, before the first token is run."""
+    given = ("--model", "none", "--sae", "none", "--corpus", "none", "--run", str(tmp_path / "run"))
+    done = atlas("ingest", "all", *given, *words, ATLAS_DATA=str(tmp_path))
+    assert done.returncode in (3, 4)
+    assert message in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_kernels_compile_where_neither_program_nor_home_can_be_written(tmp_path: Path) -> None:
+    """A read-only install and no home: the kernels go to a temporary folder."""
+    code = (
+        "import os, sys; os.access = lambda *_: False\n"
+        "from atlas.cli import _place_kernels; _place_kernels()\n"
+        "print(os.environ['NUMBA_CACHE_DIR']); import atlas.association"
+    )
+    env = os.environ | {"ATLAS_CACHE": "/proc/none"}
+    env.pop("NUMBA_CACHE_DIR", None)
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "feature-atlas-" in done.stdout
+    shutil.rmtree(done.stdout.strip())
 
 
 def test_errors_are_one_object_under_json(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ LAYERS = (
     ("atlas.files",),
     ("atlas.mapped",),
     ("atlas.schema",),
+    ("atlas.tracking",),
     ("atlas.errors",),
     ("atlas.version", "atlas"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,7 @@ from atlas.counting import count
 from atlas.ingest.graph import drop, load_run
 from atlas.queries.library import REQUIRED, find, library
 from atlas.queries.run import run as ask
-from atlas.shapes import structure
+from atlas.shapes import Rules, structure
 
 if TYPE_CHECKING:
     import neo4j
@@ -107,6 +108,16 @@ def test_every_shipped_query_runs_on_the_planted_atlas(loaded: tuple[World, Run]
         parameters = {parameter.name: given[parameter.name] for parameter in query.parameters
                       if parameter.name in given and parameter.default is REQUIRED}  # fmt: skip
         assert rows(driver, name, **parameters) or name in empty, name
+
+
+@pytest.mark.parametrize("query", ["classify_clusters", "classify_egos"])
+def test_thresholds_have_one_name_and_one_default(query: str) -> None:
+    """Each threshold of the classifying queries is the one of the rules in Python."""
+    rules = asdict(Rules())
+    thresholds = {parameter.name: parameter.default for parameter in find(query).parameters}
+    del thresholds["atlas"]
+    assert thresholds
+    assert thresholds == {name: rules[name] for name in thresholds}
 
 
 def test_loading_again_changes_nothing(loaded: tuple[World, Run], driver: neo4j.Driver) -> None:

@@ -122,7 +122,7 @@ def test_thresholds_are_parameters_and_stale_classes_go(hand):
     """Other thresholds give other classes and leave no label behind; the defaults give the first ones again."""
     try:
         changed = classify(
-            hand, "hand", clusters={"star_centralization": 1.1}, egos={"min_leaves": 5, "enriched_share": 0.0}
+            hand, "hand", clusters={"min_centralization": 1.1}, egos={"min_leaves": 5, "min_enriched": 0.0}
         )
         assert changed.clusters["fine"] == {"fully connected": 1, "pair": 1, "triangle": 1, "undetermined": 5}
         assert changed.egos == {"mixed": 2}

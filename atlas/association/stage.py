@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +23,7 @@ from atlas.errors import InputError
 from atlas.files import read_arrays, write_table
 from atlas.firings import Firings
 from atlas.mapped import map_arrays
+from atlas.tracking import Track, untracked
 
 EDGES = "30-edges"
 CONTROLS = ("permute", "none")
@@ -38,7 +38,7 @@ def associate(
     control: str = "permute",
     seed: int = 0,
     memory: int = 4 * 2**30,
-    advance: Callable[[int], None] = lambda _: None,
+    track: Track = untracked,
 ) -> Artifact:
     """Return the artifact of edges: every significant pair, the backbone marked by `kept_by`.
 
@@ -52,13 +52,13 @@ def associate(
         Seed of that copy.
     memory
         Bytes for counting; does not change the result.
-    advance
-        Called with the number of features tested.
+    track
+        Told of the features tested.
 
     Raises
     ------
     InputError
-        No pair passes: a number of tokens that might do is suggested (fault 48).
+        No pair passes (fault 48), or none of those that do is on the backbone.
     """
     if control not in CONTROLS:
         raise InputError(f"control {control!r} is unknown", f"choose one of {', '.join(CONTROLS)}")
@@ -73,7 +73,7 @@ def associate(
     spec = Spec(EDGES, parameters, ("10-activations", COUNTS))
 
     def compute(directory: Path) -> dict[str, Any]:
-        work = _Work.of(run, gates, memory, advance)
+        work = _Work.of(run, gates, memory, track)
         results = work.edges(directory, phi_cut, target_degree)
         if control == "none":
             return results | {"control": "none", "control_significant": None, "empirical_fdr": None}
@@ -92,17 +92,17 @@ class _Work:
     within: scipy.sparse.csr_matrix
     gates: Gates
     memory: int
-    advance: Callable[[int], None]
+    track: Track
 
     @classmethod
-    def of(cls, run: Run, gates: Gates, memory: int, advance: Callable[[int], None]) -> Self:
+    def of(cls, run: Run, gates: Gates, memory: int, track: Track) -> Self:
         firings = Firings(run.artifact("10-activations").path)
         counts = PairCounts(**read_arrays(run.artifact(COUNTS).path / PAIRS))
-        return cls(firings, counts, *read_strata(run.artifact(COUNTS), firings.d_sae), gates, memory, advance)
+        return cls(firings, counts, *read_strata(run.artifact(COUNTS), firings.d_sae), gates, memory, track)
 
     def edges(self, directory: Path, phi_cut: float | None, target_degree: float) -> dict[str, Any]:
         """Write the table of edges and return its figures."""
-        tested = test_pairs(self.firings, self.counts, self.labels, self.within, gates=self.gates, advance=self.advance)
+        tested = test_pairs(self.firings, self.counts, self.labels, self.within, gates=self.gates, track=self.track)
         real = tested.where(tested.q <= self.gates.q)
         n_tokens = self.firings.n_tokens
         n_alive = len(alive_features(self.counts.firing_count, n_tokens=n_tokens, gates=self.gates))
@@ -114,6 +114,12 @@ class _Work:
             phi_cut = choose_phi_cut(columns["phi"], n_features=n_alive, target_degree=target_degree)
             rule = f"mean degree of alive features at most {target_degree:g}"
         kept = columns["phi"] >= phi_cut
+        if not kept.any():
+            raise InputError(
+                f"none of the {len(real.a)} significant pairs has phi >= {phi_cut:g}; the largest is "
+                f"{columns['phi'].max():.3f}",
+                "lower --phi-cut, or raise --target-degree",
+            )
         columns["kept_by"] = ["phi" if keep else None for keep in kept.tolist()]
         write_table(directory, "edges", columns)
         basis = zip(*np.unique(columns["basis"][kept], return_counts=True), strict=True)
@@ -136,7 +142,7 @@ class _Work:
         copy = permute_within_strata(self.firings, self.labels, place, seed=seed)
         within = stratified_counts(copy.shards(), self.labels, n_strata=self.within.shape[0], d_sae=copy.d_sae)
         counts = count_pairs(copy, memory=self.memory)
-        tested = test_pairs(copy, counts, self.labels, within, gates=self.gates, advance=self.advance)
+        tested = test_pairs(copy, counts, self.labels, within, gates=self.gates, track=self.track)
         shutil.rmtree(place)
         passing = int((tested.p <= real["p_cut"]).sum())
         return {
@@ -192,6 +198,6 @@ def decoder_cosines(
 def _too_few(n_tokens: int, n_alive: int) -> InputError:
     return InputError(
         f"no pair of the {n_alive} alive features is significant in {n_tokens} tokens",
-        f"run more text: with --tokens {max(10 * n_tokens, 20000)} most real associations have the five joint "
-        "firings that the test needs",
+        f"run more text in another --run: with --tokens {max(10 * n_tokens, 20000)} most real associations have "
+        "the five joint firings that the test needs",
     )

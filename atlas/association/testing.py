@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from atlas.association.fdr import benjamini_hochberg
 from atlas.association.null import Expectations, Strata, autocorrelation, crowding, upper_tail
 from atlas.counting import PairCounts
 from atlas.firings import Firings
+from atlas.tracking import Track, untracked
 
 Floats = npt.NDArray[np.float64]
 BLOCK = 512
@@ -112,7 +112,7 @@ def test_pairs(
     within: scipy.sparse.csr_matrix,
     *,
     gates: Gates,
-    advance: Callable[[int], None] = lambda _: None,
+    track: Track = untracked,
 ) -> Tested:
     """Return the pairs of alive features that pass the gates, tested within their documents.
 
@@ -124,29 +124,41 @@ def test_pairs(
     ----------
     labels, within
         Stratum of each token, and firings per stratum, CSR of shape (n_strata, d_sae).
-    advance
-        Called with the number of features done.
+    track
+        Told of the features done.
     """
     alive = alive_features(counts.firing_count, n_tokens=firings.n_tokens, gates=gates)
     chosen = pairs_among(counts, alive)
     strata, runs = _prepare(firings, labels, within, alive)
     expectations = Expectations(strata)
     columns: list[tuple[npt.NDArray[Any], ...]] = []
-    for low in range(0, len(alive), BLOCK):
-        rows = np.arange(low, min(low + BLOCK, len(alive)))
-        entries = slice(chosen.indptr[rows[0]], chosen.indptr[rows[-1] + 1])
-        row = np.repeat(rows - low, np.diff(chosen.indptr[rows[0] : rows[-1] + 2]))
-        column, joint = chosen.columns[entries], chosen.joint_count[entries]
-        e, e0, v = (block[row, column] for block in expectations.block(rows))
-        v = v * (1 + 2 * (runs[rows] @ runs.T)[row, column])
-        gated = (joint >= gates.min_joint) & (joint >= gates.min_lift * e) & (joint > e)
-        joint, e, e0, v = joint[gated], e[gated], e0[gated], v[gated]
-        p = upper_tail(joint, e, v)
-        keep = p <= gates.q
-        a, b = alive[row[gated] + low], alive[column[gated]]
-        columns.append(tuple(x[keep] for x in (a, b, joint, e, e0, v, p)))
-        advance(len(rows))
+    with track("edges", total=len(alive), unit="features") as advance:
+        for low in range(0, len(alive), BLOCK):
+            rows = np.arange(low, min(low + BLOCK, len(alive)))
+            columns.append(_test_rows(rows, chosen, alive, expectations, runs, gates))
+            advance(len(rows))
     return _joined(columns, n_seen=chosen.n_pairs, n_alive=len(alive))
+
+
+def _test_rows(
+    rows: npt.NDArray[np.int64],
+    chosen: PairCounts,
+    alive: npt.NDArray[np.int64],
+    expectations: Expectations,
+    runs: Floats,
+    gates: Gates,
+) -> tuple[npt.NDArray[Any], ...]:
+    """Return (a, b, joint, expected, uncorrected, variance, p) of the pairs of some rows that pass with p <= q."""
+    entries = slice(chosen.indptr[rows[0]], chosen.indptr[rows[-1] + 1])
+    row = np.repeat(rows - rows[0], np.diff(chosen.indptr[rows[0] : rows[-1] + 2]))
+    column, joint = chosen.columns[entries], chosen.joint_count[entries]
+    e, e0, v = (block[row, column] for block in expectations.block(rows))
+    v = v * (1 + 2 * (runs[rows] @ runs.T)[row, column])
+    gated = (joint >= gates.min_joint) & (joint >= gates.min_lift * e) & (joint > e)
+    a, b = alive[row[gated] + rows[0]], alive[column[gated]]
+    joint, e, e0, v = joint[gated], e[gated], e0[gated], v[gated]
+    p = upper_tail(joint, e, v)
+    return tuple(x[p <= gates.q] for x in (a, b, joint, e, e0, v, p))
 
 
 def _joined(columns: list[tuple[npt.NDArray[Any], ...]], *, n_seen: int, n_alive: int) -> Tested:

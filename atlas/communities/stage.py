@@ -37,13 +37,18 @@ def cluster(run: Run, *, resolutions: Sequence[float] = RESOLUTIONS, seed: int =
     InputError
         Not three ascending positive resolutions.
     """
+    check_resolutions(resolutions)
+    spec = Spec(CLUSTERS, {"resolutions": list(resolutions), "seed": seed}, ("30-edges",))
+    return run.produce(spec, lambda directory: _compute(run, directory, resolutions, seed))
+
+
+def check_resolutions(resolutions: Sequence[float]) -> None:
+    """Raise `InputError` where they are not three ascending positive numbers."""
     if len(resolutions) != 3 or not 0 < resolutions[0] < resolutions[1] < resolutions[2]:
         raise InputError(
             f"resolutions {tuple(resolutions)}, expected three ascending positive numbers",
             f"the default is {RESOLUTIONS}",
         )
-    spec = Spec(CLUSTERS, {"resolutions": list(resolutions), "seed": seed}, ("30-edges",))
-    return run.produce(spec, lambda directory: _compute(run, directory, resolutions, seed))
 
 
 def backbone(run: Run) -> igraph.Graph:

@@ -10,11 +10,12 @@ import numpy as np
 
 from atlas.artifacts import Artifact, Run, Spec
 from atlas.counting.counts import PairCounts
-from atlas.counting.rowwise import RowwiseCounter, assemble, rows_that_fit, triangle_size, use_threads
+from atlas.counting.rowwise import RowwiseCounter, assemble, rows_that_fit, use_threads
 from atlas.counting.strata import SPAN, span_labels, stratified_counts
 from atlas.errors import CapacityError
 from atlas.files import write_arrays
 from atlas.firings import Firings
+from atlas.tracking import Track, untracked
 
 logger = logging.getLogger("atlas")
 
@@ -23,7 +24,14 @@ PAIRS = "pairs.safetensors"
 STRATA = "strata.safetensors"
 
 
-def count(run: Run, *, span: int = SPAN, memory: int = 4 * 2**30, threads: int | None = None) -> Artifact:
+def count(
+    run: Run,
+    *,
+    span: int = SPAN,
+    memory: int = 4 * 2**30,
+    threads: int | None = None,
+    track: Track = untracked,
+) -> Artifact:
     """Return the artifact of counts: pairs (int64, upper triangle) and firings per stratum.
 
     Parameters
@@ -35,15 +43,17 @@ def count(run: Run, *, span: int = SPAN, memory: int = 4 * 2**30, threads: int |
         passes over the shards. It does not change the result.
     threads
         Counting threads, all cores by default. They do not change the result.
+    track
+        Told of the tokens counted.
     """
     spec = Spec(COUNTS, {"firing_rule": "any", "span": span}, ("10-activations",))
-    return run.produce(spec, lambda directory: _compute(run, directory, span, memory, threads))
+    return run.produce(spec, lambda directory: _compute(run, directory, span, memory, threads, track))
 
 
-def _compute(run: Run, directory: Path, span: int, memory: int, threads: int | None) -> dict[str, Any]:
+def _compute(run: Run, directory: Path, span: int, memory: int, threads: int | None, track: Track) -> dict[str, Any]:
     firings = Firings(run.artifact("10-activations").path)
     use_threads(threads)
-    counts = count_pairs(firings, memory=memory)
+    counts = count_pairs(firings, memory=memory, track=track)
     write_arrays(directory / PAIRS, counts.arrays())
     labels = span_labels(firings.document, span=span)
     n_strata = int(labels[-1]) + 1 if len(labels) else 0
@@ -67,7 +77,7 @@ def _compute(run: Run, directory: Path, span: int, memory: int, threads: int | N
     }
 
 
-def count_pairs(firings: Firings, *, memory: int) -> PairCounts:
+def count_pairs(firings: Firings, *, memory: int, track: Track = untracked) -> PairCounts:
     """Return the counts of all firings, in as many passes as the memory asks for.
 
     Raises
@@ -77,18 +87,22 @@ def count_pairs(firings: Firings, *, memory: int) -> PairCounts:
     """
     order = np.argsort(-firings.firing_count, kind="stable")
     d, low, parts = firings.d_sae, 0, []
-    passes = -(-4 * triangle_size(0, d) // max(memory, 1))
-    if passes > 1:
-        logger.info("counting in %d passes: the triangle does not fit in %.1f GiB", passes, memory / 2**30)
+    ranges = []
     while low < d:
         high = min(d, rows_that_fit(low, memory))
         if high == low:
             raise CapacityError(
                 f"one row of {low} counters does not fit in {memory} bytes", f"give --memory {4 * d} or more"
             )
-        counter = RowwiseCounter(order, rows=(low, high), memory=memory)
-        for shard in firings.shards():
-            counter.update(shard.indptr, shard.ids)
-        parts.append(counter.pairs())
+        ranges.append((low, high))
         low = high
+    if len(ranges) > 1:
+        logger.info("counting in %d passes: the triangle does not fit in %.1f GiB", len(ranges), memory / 2**30)
+    with track("counts", total=len(ranges) * firings.n_tokens, unit="tokens") as advance:
+        for rows in ranges:
+            counter = RowwiseCounter(order, rows=rows, memory=memory)
+            for shard in firings.shards():
+                counter.update(shard.indptr, shard.ids)
+                advance(shard.n_tokens)
+            parts.append(counter.pairs())
     return assemble(firings.firing_count, parts)

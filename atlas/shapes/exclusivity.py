@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from atlas.association import benjamini_hochberg, lower_tail, upper_tail
 from atlas.firings import Firings
+from atlas.tracking import Track, untracked
 
 Floats = npt.NDArray[np.float64]
 MIN_EXPECTED = 10.0
@@ -34,10 +35,10 @@ class Evidence:
     testable_pairs, depleted_pairs, enriched_pairs, covered_leaves : int
     leaf_association : float or None
         Median over leaf pairs of log2((n_hij + .5) / (n_hi n_hj / n_h + .5)), bits.
-    coverage : float
+    coverage : float or None
         sum_i n_hi / n_h.
-    hub_given_leaf : float
-        Median over leaves of n_hi / n_i.
+    hub_given_leaf : float or None
+        Median over leaves of n_hi / n_i. These three are None where the candidate was not examined.
     """
 
     testable_pairs: int = 0
@@ -45,8 +46,8 @@ class Evidence:
     enriched_pairs: int = 0
     covered_leaves: int = 0
     leaf_association: float | None = None
-    coverage: float = 0.0
-    hub_given_leaf: float = 0.0
+    coverage: float | None = None
+    hub_given_leaf: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class _Triples:
     lower: Floats
     upper: Floats
     association: float | None
-    coverage: float
-    hub_given_leaf: float
+    coverage: float | None
+    hub_given_leaf: float | None
 
 
 def leaf_evidence(
@@ -68,7 +69,7 @@ def leaf_evidence(
     candidates: Sequence[Candidate],
     *,
     q: float = 0.05,
-    advance: Callable[[int], None] = lambda _: None,
+    track: Track = untracked,
 ) -> list[Evidence]:
     """Return the evidence for each candidate.
 
@@ -83,17 +84,18 @@ def leaf_evidence(
     labels
         Stratum of each token; strata are contiguous.
     candidates
-        Hubs with their leaves. More than 256 leaves are not examined: all counts are 0.
+        Hubs with their leaves. More than 256 leaves are not examined: all counts are 0, the rest None.
     q
         False-discovery rate of each family.
-    advance
-        Called with the number of candidates done.
+    track
+        Told of the candidates done.
     """
     place = np.full(firings.n_tokens, -1, np.int32)
     triples = []
-    for candidate in candidates:
-        triples.append(_triples(firings, labels, candidate, place))
-        advance(1)
+    with track("structure", total=len(candidates), unit="subgraphs") as advance:
+        for candidate in candidates:
+            triples.append(_triples(firings, labels, candidate, place))
+            advance(1)
     depleted, enriched = _claims(candidates, triples, q)
     return [_summary(*row) for row in zip(triples, depleted, enriched, strict=True)]
 
@@ -105,7 +107,7 @@ def _triples(
     rows = firings.tokens_of(candidate.hub)
     k = len(candidate.leaves)
     if not 2 <= k <= MAX_LEAVES or len(rows) == 0:
-        return _Triples(none, none, np.zeros(0), np.zeros(0), None, 0.0, 0.0)
+        return _Triples(none, none, np.zeros(0), np.zeros(0), None, None, None)
     joint, expected, variance = np.zeros((k, k)), np.zeros((k, k)), np.zeros((k, k))
     for firing, starts in _blocks(firings, labels, candidate, rows, place):
         joint += firing.T @ firing
@@ -118,7 +120,7 @@ def _triples(
     i, j = np.triu_indices(k, 1)
     ratio = (joint[i, j] + 0.5) / (with_hub[i] * with_hub[j] / len(rows) + 0.5)
     counts = firings.firing_count[list(candidate.leaves)]
-    test = expected[i, j] >= MIN_EXPECTED
+    test = (expected[i, j] >= MIN_EXPECTED) & (variance[i, j] > 0)  # no variance, nothing to test
     i, j = i[test], j[test]
     tested = joint[i, j].astype(np.int64), expected[i, j], variance[i, j]
     return _Triples(

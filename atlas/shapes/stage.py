@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from atlas.shapes.classes import Rules, community_shape, ego_shape
 from atlas.shapes.exclusivity import Candidate, Evidence, leaf_evidence
 from atlas.shapes.rewired import rewire
 from atlas.shapes.topology import Topology, topology
+from atlas.tracking import Track, untracked
 
 STRUCTURE = "50-structure"
 EVIDENCE = ("testable_pairs", "depleted_pairs", "enriched_pairs", "covered_leaves", "leaf_association")
@@ -45,9 +46,7 @@ class Subgraphs:
     egos: list[tuple[Candidate, float, Evidence]]
 
 
-def structure(
-    run: Run, *, rules: Rules | None = None, seed: int = 0, advance: Callable[[int], None] = lambda _: None
-) -> Artifact:
+def structure(run: Run, *, rules: Rules | None = None, seed: int = 0, track: Track = untracked) -> Artifact:
     """Return the artifact of structure: tables `features`, `egos`, `shapes`, and the `census`.
 
     The census counts the classes on the real backbone and, by the same rules, on a copy rewired
@@ -59,31 +58,33 @@ def structure(
         Thresholds of the classes.
     seed
         Seed of the rewired copy.
-    advance
-        Called with the number of candidates examined.
+    track
+        Told of the candidates examined.
     """
     rules = rules or Rules()
     inputs = ("10-activations", "20-counts", "30-edges", "40-clusters")
     spec = Spec(STRUCTURE, {**asdict(rules), "seed": seed}, inputs)
-    return run.produce(spec, lambda directory: _compute(run, directory, rules, seed, advance))
+    return run.produce(spec, lambda directory: _compute(run, directory, rules, seed, track))
 
 
-def _compute(run: Run, directory: Path, rules: Rules, seed: int, advance: Callable[[int], None]) -> dict[str, Any]:
-    firings = Firings(run.artifact("10-activations").path)
+def _compute(run: Run, directory: Path, rules: Rules, seed: int, track: Track) -> dict[str, Any]:
+    activations = run.artifact("10-activations")
+    firings = Firings(activations.path)
     labels, _ = read_strata(run.artifact("20-counts"), firings.d_sae)
     clustering = run.artifact("40-clusters")
-    vocabulary = run.artifact("10-activations").table("vocabulary")
+    vocabulary = activations.table("vocabulary")
     tokens = _feature_tokens(firings, vocabulary.to_pylist())
     graph = backbone(run)
 
-    real = subgraphs(graph, _memberships(clustering, graph), firings, labels, rules, advance)
+    real = subgraphs(graph, _memberships(clustering, graph), firings, labels, rules, track)
     copy = rewire(graph, seed=seed)
     parameters = clustering.parameters
     levels = nested_partition(copy, resolutions=parameters["resolutions"], seed=parameters["seed"])
-    rewired = subgraphs(copy, dict(zip(LEVELS, levels, strict=True)), firings, labels, rules, advance)
+    rewired = subgraphs(copy, dict(zip(LEVELS, levels, strict=True)), firings, labels, rules, track)
 
     gates = Gates(**{name: run.artifact("30-edges").parameters[name] for name in asdict(Gates())})
-    write_table(directory, "features", _feature_columns(firings, tokens, gates))
+    columns = _feature_columns(firings, tokens, gates, activations.results.get("neuronpedia_id"))
+    write_table(directory, "features", columns)
     write_table(directory, "egos", _ego_columns(real.egos))
     write_table(directory, "shapes", _shape_columns(real, tokens, rules))
     census = {"real": _census(real, rules), "rewired": _census(rewired, rules)}
@@ -109,7 +110,7 @@ def subgraphs(
     firings: Firings,
     labels: npt.NDArray[np.integer],
     rules: Rules,
-    advance: Callable[[int], None],
+    track: Track,
 ) -> Subgraphs:
     """Return the communities and ego subgraphs of a graph with the evidence for each."""
     index = np.asarray(graph.vs["index"], np.int64)
@@ -125,7 +126,7 @@ def subgraphs(
         Candidate(numbers.hub, tuple(int(i) for i in members if i != numbers.hub) if len(members) > 3 else ())
         for _, _, members, numbers in communities
     ] + [candidate for candidate, _ in egos]
-    evidence = leaf_evidence(firings, labels, candidates, advance=advance)
+    evidence = leaf_evidence(firings, labels, candidates, track=track)
     n = len(communities)
     return Subgraphs(
         [(*community, found) for community, found in zip(communities, evidence[:n], strict=True)],
@@ -170,7 +171,9 @@ def _feature_tokens(firings: Firings, vocabulary: Sequence[dict[str, Any]]) -> l
     return top_tokens(firings, by_id)
 
 
-def _feature_columns(firings: Firings, tokens: list[list[str]], gates: Gates) -> dict[str, Any]:
+def _feature_columns(
+    firings: Firings, tokens: list[list[str]], gates: Gates, neuronpedia_id: str | None
+) -> dict[str, Any]:
     count = firings.firing_count
     density = count / max(firings.n_tokens, 1)
     sums = np.zeros(firings.d_sae)
@@ -189,7 +192,10 @@ def _feature_columns(firings: Firings, tokens: list[list[str]], gates: Gates) ->
         "mean": sums / np.maximum(count, 1),
         "max": largest,
         "top_tokens": tokens,
-        "neuronpedia_url": [None] * firings.d_sae,
+        "neuronpedia_url": [
+            f"https://www.neuronpedia.org/{neuronpedia_id}/{i}" if neuronpedia_id else None
+            for i in range(firings.d_sae)
+        ],
     }
 
 

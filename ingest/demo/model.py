@@ -50,7 +50,13 @@ def demo_model(cache: Path) -> Path:
     folder = cache / "models" / NAME
     if _is_whole(folder):
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        (folder.parent / f".{NAME}.lock").touch()
+    except OSError as error:
+        raise InputError(
+            f"cache folder {cache} cannot be written: {error.strerror}", "name another with ATLAS_CACHE"
+        ) from error
     with filelock.FileLock(folder.parent / f".{NAME}.lock"):
         if _is_whole(folder):  # another process made it meanwhile
             return folder

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +14,6 @@ from atlas.ingest import cli as stages
 from atlas.ingest.demo.summary import Summary, summarise
 from atlas.ingest.interrupt import checkpoint
 from atlas.ingest.paths import cache_home, data_home
-from atlas.ingest.program import program
 
 if TYPE_CHECKING:
     from atlas.artifacts import Run
@@ -43,6 +41,7 @@ def demo_atlas(
     device: str = "auto",
     home: Path | None = None,
     model: Path | None = None,
+    replace: bool = False,
 ) -> Summary:
     """Return the summary of the demo's atlas, built, loaded and classified; what is done is not done again.
 
@@ -58,12 +57,15 @@ def demo_atlas(
         Folder of the managed server; its default.
     model
         Folder of the converted model; fetched and made in the cache by default.
+    replace
+        Whether an atlas of that name that was made otherwise is replaced; the one named `demo` always is.
     """
     from atlas.artifacts import Run
     from atlas.ingest.connection import managed_target, open_driver
-    from atlas.ingest.graph import load_run
+    from atlas.ingest.graph import check_name, load_run
     from atlas.ingest.server.process import up
 
+    check_name(name)
     with Run(run_directory) as run:
         with _fetching_server():
             _build(run, corpus=corpus, tokens=tokens, device=device, model=model)
@@ -71,8 +73,8 @@ def demo_atlas(
             server = up(home)
         target = managed_target(home)
         with open_driver(target) as driver:
-            # The demo's atlas is made anew by the demo alone, so that another --tokens may replace it.
-            load_run(run, driver, name=name, target=str(target), database=target.database, replace=True)
+            replace = replace or name == NAME  # that name is the demo's own
+            load_run(run, driver, name=name, target=str(target), database=target.database, replace=replace)
             return summarise(run, driver, name=name, server=server, database=target.database)
 
 
@@ -86,7 +88,6 @@ def _build(run: Run, *, corpus: Path, tokens: int | None, device: str, model: Pa
         "tokens": tokens,
         "device": device,
         "batch_size": BATCH_SIZE,
-        "resume_command": resume_command(run.path, tokens=tokens),
     }
     stages.stage_activations(run, **settings)
     for stage in (stages.stage_counts, stages.stage_edges, stages.stage_clusters, stages.stage_structure):
@@ -116,11 +117,3 @@ def _fetching_server() -> Iterator[None]:
     finally:
         process.terminate()  # done, or interrupted with the block: the fetching goes on next time
         process.wait()
-
-
-def resume_command(run_directory: Path, *, tokens: int | None) -> str:
-    """Return the command that goes on with a demo that was interrupted."""
-    words = ["demo"]
-    if run_directory.resolve() != default_run().resolve():
-        words += ["--run", str(run_directory)]
-    return f"{program()} {shlex.join([*words, *(['--tokens', str(tokens)] if tokens else [])])}"
