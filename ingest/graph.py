@@ -199,7 +199,12 @@ def contents(driver: neo4j.Driver, name: str, *, database: str | None = None) ->
     with _session(driver, database) as session:
         writer = Writer(session, batch=BATCH)
         return {
-            label: writer.one(label, f"{_nodes(label)} RETURN count(n) AS count", atlas=name)[0]["count"]
+            label: writer.one(
+                label,
+                f"MATCH (n:{_quoted(label)} {{{'uid' if label == 'Atlas' else 'atlas'}: $atlas}}) "
+                "RETURN count(n) AS count",
+                atlas=name,
+            )[0]["count"]
             for label in _labels(writer, name)
         }
 
@@ -218,10 +223,10 @@ def drop(driver: neo4j.Driver, name: str, *, database: str | None = None, batch:
     with _session(driver, database) as session:
         writer = Writer(session, batch=batch)
         labels = _labels(writer, name)
-        writer.one("Atlas", "MATCH (a:Atlas {uid: $atlas}) SET a.complete = false", atlas=name)
+        mark = "MATCH (a:Atlas {uid: $atlas}) SET a.complete = false, a.atlas = $atlas"
+        writer.one("Atlas", mark, atlas=name)
         for label in labels:
-            statement = f"{_nodes(label)} WITH n LIMIT $batch DETACH DELETE n RETURN count(*) AS removed"
-            removed[label] = writer.remove(label, statement, atlas=name)
+            removed[label] = writer.remove(label, cypher.drop_nodes(_quoted(label)), atlas=name)
             logger.info("graph: removed %d %s", removed[label], label)
     return removed
 
@@ -240,10 +245,8 @@ def _labels(writer: Writer, name: str) -> list[str]:
     return [*sorted(row["label"] for row in others if row["label"] is not None), *known]
 
 
-def _nodes(label: str) -> str:
-    """Return the clause that finds an atlas's nodes of a label, whatever the label is called."""
-    quoted = label.replace("`", "``")
-    return f"MATCH (n:`{quoted}` {{{'uid' if label == 'Atlas' else 'atlas'}: $atlas}})"
+def _quoted(label: str) -> str:
+    return "`" + label.replace("`", "``") + "`"
 
 
 def _session(driver: neo4j.Driver, database: str | None) -> neo4j.Session:

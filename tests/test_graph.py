@@ -18,7 +18,7 @@ from small_atlas import Small, by_hand, clique, star
 
 from atlas.artifacts import Run
 from atlas.errors import ArtifactError, DatabaseError, InputError
-from atlas.ingest.graph import STAGES, drop, holds, load, load_run
+from atlas.ingest.graph import STAGES, contents, drop, load, load_run
 from atlas.ingest.graph_write import Writer
 from atlas.queries.library import find
 from atlas.queries.run import run as run_query
@@ -77,18 +77,33 @@ def test_every_row_of_the_artifacts_is_there(clean, tmp_path):
     assert "release" not in atlas
 
 
+def dump(driver):
+    """Return all that the database holds, whosever it is: nodes, relationships, constraints and indexes."""
+    shown = "YIELD name, type, entityType, labelsOrTypes, properties RETURN * ORDER BY name"
+    return {
+        "nodes": values(driver, "MATCH (n) RETURN elementId(n) AS id, labels(n), properties(n) ORDER BY id"),
+        "relationships": values(
+            driver,
+            "MATCH (a)-[r]->(b) RETURN elementId(r) AS id, elementId(a), type(r), elementId(b), properties(r) "
+            "ORDER BY id",
+        ),
+        "constraints": values(driver, f"SHOW CONSTRAINTS {shown}"),
+        "indexes": values(driver, f"SHOW INDEXES {shown}"),
+    }
+
+
 def test_loading_again_changes_nothing(clean, tmp_path):
-    """The whole export is equal after a second load, and after a load over one that was not finished."""
+    """The whole database is equal after a second load, and after a load over one that was not finished."""
     artifacts = by_hand().write(tmp_path)
     load(artifacts, clean, name="hand")
-    before = export(clean, "hand")
+    before = dump(clean)
+    assert (len(before["nodes"]), len(before["relationships"])) == (117, 371)
     again = load(artifacts, clean, name="hand")
     assert (again.changed, again.clusters["fine"]["hub-spoke"], again.egos["joint"]) == (False, 1, 1)
-    assert export(clean, "hand") == before
+    assert dump(clean) == before
     unfinish(clean, "hand")
-    assert not holds(clean, artifacts, name="hand")
     assert load(artifacts, clean, name="hand").changed
-    assert export(clean, "hand") == before
+    assert dump(clean) == before
 
 
 def test_what_the_database_lost_is_found_out_and_loaded_again(clean, tmp_path):
@@ -96,9 +111,7 @@ def test_what_the_database_lost_is_found_out_and_loaded_again(clean, tmp_path):
     artifacts = by_hand().write(tmp_path)
     load(artifacts, clean, name="hand")
     before = export(clean, "hand")
-    assert holds(clean, artifacts, name="hand")
     clean.execute_query("MATCH (f:Feature {uid: 'hand:0'}) DETACH DELETE f")
-    assert not holds(clean, artifacts, name="hand")
     assert load(artifacts, clean, name="hand").changed
     assert export(clean, "hand") == before
 
@@ -139,7 +152,7 @@ def test_another_schema_version_is_refused_with_its_remedy(clean, tmp_path):
     clean.execute_query("CREATE (:Atlas {uid: 'newer', atlas: 'newer', schema_version: 99})")
     with pytest.raises(DatabaseError, match="'newer' of schema version 99, this program writes 1") as refused:
         load(artifacts, clean, name="hand")
-    assert "drop-atlas newer" in refused.value.remedy
+    assert "`atlas db drop-atlas newer`" in refused.value.remedy
     assert values(clean, "MATCH (n) RETURN count(n)") == [(1,)]
 
 
@@ -255,11 +268,40 @@ def test_a_dropped_atlas_leaves_the_others(clean, tmp_path):
     load(artifacts, clean, name="hand")
     load(artifacts, clean, name="other")
     other = export(clean, "other")
-    assert drop(clean, "hand", batch=10) == {"Cluster": 11, "Edge": 51, "Feature": 54, "Atlas": 1}
-    assert export(clean, "hand") == []
+    clean.execute_query("MATCH (f:Feature {uid: 'hand:0'}) CREATE (:Note {atlas: 'hand', uid: 'mine'})-[:ON]->(f)")
+    counts = {"Cluster": 11, "Edge": 51, "Feature": 54, "Atlas": 1}
+    assert contents(clean, "hand") == counts
+    assert drop(clean, "hand", batch=10) == counts
+    assert values(clean, "MATCH (n {atlas: 'hand'}) RETURN n.uid") == [("mine",)]  # no label of the schema's
     assert export(clean, "other") == other
-    with pytest.raises(InputError, match="no atlas 'hand'"):
+    for refuse in (drop, contents):
+        with pytest.raises(InputError, match="no atlas 'hand'") as refused:
+            refuse(clean, "hand")
+        assert refused.value.remedy == "there are: other"
+    empty(clean)
+    with pytest.raises(InputError) as refused:
         drop(clean, "hand")
+    assert refused.value.remedy == "it holds none"
+
+
+def test_an_atlas_of_another_schema_version_is_dropped_whole(clean, tmp_path):
+    """Labels that this program does not know go with it, whatever they are called; another atlas stays."""
+    artifacts = by_hand().write(tmp_path)
+    load(artifacts, clean, name="hand")
+    hand = export(clean, "hand")
+    clean.execute_query(
+        "CREATE (a:Atlas {uid: 'new er', schema_version: 99}) WITH a UNWIND range(1, 25) AS i "
+        "CREATE (a)<-[:OF]-(:Feature {uid: 'new er:' + i, atlas: 'new er'})-[:HAS]->(:`A ``Token` {atlas: 'new er'})"
+    )
+    with pytest.raises(DatabaseError, match="of schema version 99") as refused:
+        load(artifacts, clean, name="hand")
+    assert "drop-atlas 'new er'`" in refused.value.remedy
+    counts = {"A `Token": 25, "Cluster": 0, "Edge": 0, "Feature": 25, "Atlas": 1}
+    assert contents(clean, "new er") == counts
+    assert drop(clean, "new er", batch=10) == counts
+    assert export(clean, "hand") == hand
+    assert values(clean, "MATCH (n) WHERE n.atlas IS NULL OR n.atlas <> 'hand' RETURN count(n)") == [(0,)]
+    assert not load(artifacts, clean, name="hand").changed
 
 
 def test_the_receipt_is_an_artifact_and_the_database_decides(clean, tmp_path):

@@ -1,4 +1,4 @@
-"""The commands `atlas db up|down|status|browser` for the managed server."""
+"""The commands `atlas db up|down|status|browser|list|drop-atlas` for the managed server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from urllib.parse import quote
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from atlas.ingest.server.home import ServerInfo
 
@@ -142,6 +142,57 @@ def browser(cypher: str, home: Path | None, as_json: bool, opening: bool) -> Non
         webbrowser.open(address)
 
 
+@db.command("list")
+@_home_option
+@_json_option
+def list_atlases(home: Path | None, as_json: bool) -> None:
+    """List the atlases of the running server, of every schema version."""
+    from atlas.ingest.connection import managed_target, open_driver
+    from atlas.ingest.server.atlases import COLUMNS, atlases
+
+    target = managed_target(home)
+    with open_driver(target) as driver:
+        found = atlases(driver, database=target.database)
+    if as_json:
+        _print_json({"atlases": found})
+    else:
+        _show_table(COLUMNS, [[each[name] for name in COLUMNS] for each in found])
+
+
+@db.command()
+@click.argument("name")
+@_home_option
+@_json_option
+@click.option("--yes", is_flag=True, help="Do not ask before removing.")
+def drop_atlas(name: str, home: Path | None, as_json: bool, yes: bool) -> None:
+    """Remove the atlas NAME from the running server; others stay.
+
+    What would go is counted first. An atlas of another schema version can be removed, too. A removal
+    that was interrupted is finished by the same command.
+    """
+    from atlas.errors import InputError
+    from atlas.ingest.connection import managed_target, open_driver
+    from atlas.ingest.graph import contents, drop
+    from atlas.queries.display import visible
+
+    target = managed_target(home)
+    with open_driver(target) as driver:
+        click.echo(f"atlas {name!r} in {target}:", err=True)
+        for label, count in contents(driver, name, database=target.database).items():
+            click.echo(f"{count:10d}  {visible(label)}", err=True)
+        if not yes:
+            if not sys.stdin.isatty():
+                raise InputError("nobody can be asked: the input is no terminal", "add --yes to remove the atlas")
+            if not click.confirm("Remove these nodes and all their relationships?", err=True):
+                click.echo("nothing was removed", err=True)
+                raise click.exceptions.Exit(1)
+        removed = drop(driver, name, database=target.database)
+    if as_json:
+        _print_json({"atlas": name, "removed": removed})
+    else:
+        _show_table(("label", "removed"), list(removed.items()))
+
+
 def browser_address(bolt_port: int, http_port: int, cypher: str) -> str:
     """Return the address that opens Browser with the user and a query filled in, the password asked for."""
     dbms = f"bolt://neo4j@127.0.0.1:{bolt_port}"
@@ -182,6 +233,19 @@ def _show(info: ServerInfo, *, as_json: bool) -> None:
     }
     for name, value in rows.items():
         click.echo(f"{name:9} {value}")
+
+
+def _show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table that fits the terminal, or tab-separated lines where stdout is none."""
+    from atlas.queries import display
+
+    if not sys.stdout.isatty():
+        click.echo(display.as_lines(columns, rows), nl=False)
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(display.as_table(columns, rows, width=console.width))
 
 
 def _print_json(value: dict[str, Any]) -> None:
