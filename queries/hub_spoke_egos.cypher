@@ -12,6 +12,7 @@
 // column: leaf_density float? -- edges among the leaves over all pairs of leaves
 // column: leaf_association float? -- median association of two leaves given the hub, in bits; below 0 exclusive
 // column: hub_given_leaf float? -- median over the leaves of P(hub given leaf)
+// column: basis string? -- `contextual` where the leaves exclude each other on one vocabulary item, too; else `lexical`
 // column: leaves list<string> -- captions of the leaves, the strongest tie to the hub first
 
 MATCH (h:Feature:EgoHubSpoke {atlas: $atlas})
@@ -24,6 +25,7 @@ CALL (h) {
   RETURN collect(leaf.name) AS leaves
 }
 RETURN h.index AS feature, h.name AS name, h.ego_size AS ego_size, h.leaf_density AS leaf_density,
-       h.ego_leaf_association AS leaf_association, h.ego_hub_given_leaf AS hub_given_leaf, leaves
+       h.ego_leaf_association AS leaf_association, h.ego_hub_given_leaf AS hub_given_leaf,
+       h.ego_basis AS basis, leaves
 ORDER BY ego_size DESC, feature
 LIMIT $limit

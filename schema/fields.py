@@ -101,6 +101,9 @@ EGO_FIELDS = (
     Field("ego_size", "integer", "rarer neighbours on the backbone (the leaves)", "features", low=0),
     Field("leaf_density", "float", "edges among the leaves over all pairs of leaves", low=0, high=1),
     *(Field(f"ego_{f.name}", f.type, f.meaning, f.unit, f.low, f.high, f.required) for f in EXCLUSIVITY_FIELDS),
+    _optional("ego_basis", "string", "whether the class holds within vocabulary items, too: `contextual`, or `lexical` "
+              "where it does not (leaves that are words exclude each other for free); empty for other classes than "
+              "hub-spoke and joint"),
     _optional("ego_coverage", "float", "sum over the leaves of n_hi, over n_h; above 1 where leaves overlap", low=0),
     _optional("ego_hub_given_leaf", "float", "median over the leaves of P(hub given leaf)", low=0, high=1),
 )

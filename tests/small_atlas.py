@@ -130,7 +130,7 @@ class Small:
         return {
             "index": index, "ego_size": 4, "leaf_density": 0.5, "ego_testable_pairs": testable,
             "ego_depleted_pairs": depleted, "ego_enriched_pairs": enriched, "ego_covered_leaves": covered,
-            "ego_leaf_association": -1.5, "ego_coverage": 0.5, "ego_hub_given_leaf": 0.9,
+            "ego_leaf_association": -1.5, "ego_basis": "contextual", "ego_coverage": 0.5, "ego_hub_given_leaf": 0.9,
         }  # fmt: skip
 
     def _shape(self, level: str, number: int) -> dict[str, Any]:

@@ -146,7 +146,8 @@ def test_fault_51_nothing_unfit_reaches_a_table(tmp_path: Path, value: float | N
     columns = {
         "index": [0, 1], "ego_size": [4, 4], "leaf_density": [0.5, value], "ego_testable_pairs": [0, 0],
         "ego_depleted_pairs": [0, 0], "ego_enriched_pairs": [0, 0], "ego_covered_leaves": [0, 0],
-        "ego_leaf_association": [None, None], "ego_coverage": [0, 0], "ego_hub_given_leaf": [0, 0],
+        "ego_leaf_association": [None, None], "ego_basis": [None, None],
+        "ego_coverage": [0, 0], "ego_hub_given_leaf": [0, 0],
     }  # fmt: skip
     with pytest.raises(ArtifactError, match=f"leaf_density.*{message}.*row 1"):
         write_table(tmp_path, "egos", columns)

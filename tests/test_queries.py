@@ -151,7 +151,7 @@ def test_lists_of_shapes(hand):
     assert [row[:5] for row in cliques] == [("fine", 2, 5, 1.0, 10), ("middle", 1, 5, 1.0, 10)]
     assert cliques[0][6] == [f"feature {index}" for index in range(12, 17)]
     assert rows(hand, "hub_spoke_egos") == [
-        (36, "begins with N", 4, 0.0, -1.5, 0.9, [f"feature {index}" for index in range(37, 41)])
+        (36, "begins with N", 4, 0.0, -1.5, 0.9, "contextual", [f"feature {index}" for index in range(37, 41)])
     ]
     assert rows(hand, "shape_census") == [
         ("coarse", "undetermined", 1),

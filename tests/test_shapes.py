@@ -23,6 +23,7 @@ from atlas.firings import Firings
 from atlas.shapes import (
     Candidate,
     Evidence,
+    Rules,
     community_shape,
     ego_shape,
     leaf_evidence,
@@ -30,7 +31,8 @@ from atlas.shapes import (
     structure,
     topology,
 )
-from atlas.shapes.stage import ego_candidates
+from atlas.shapes.stage import ego_bases, ego_candidates
+from atlas.tracking import untracked
 
 EXCLUSIVE = Evidence(testable_pairs=10, depleted_pairs=9, enriched_pairs=0, covered_leaves=5)
 
@@ -192,6 +194,25 @@ def test_independent_leaves_are_neither_exclusive_nor_joint(tmp_path: Path) -> N
     found = leaf_evidence(firings, document, [Candidate(0, tuple(range(1, 11)))])[0]
     assert found.testable_pairs == 45
     assert found.depleted_pairs + found.enriched_pairs <= 1
+
+
+@pytest.mark.parametrize(("words", "basis"), [(True, "lexical"), (False, "contextual")])
+def test_leaves_that_are_words_exclude_each_other_for_free(tmp_path: Path, words: bool, basis: str) -> None:
+    """A hub over five words is exclusive within documents, not within items; over senses of one word, in both."""
+    rng = np.random.default_rng(12)
+    which = rng.integers(0, 40, 20000)
+    hub = which < 5
+    firing = np.column_stack([hub, *(which == k for k in range(5))])
+    items = which if words else rng.integers(0, 6, 20000)
+    with Run(tmp_path / "run") as run:
+        firings = Firings(store(run, firing, np.arange(40).repeat(500), items=items).path)
+    candidate = Candidate(0, (1, 2, 3, 4, 5))
+    document = np.arange(40).repeat(500)
+    evidence = leaf_evidence(firings, document, [candidate])[0]
+    assert ego_shape(5, evidence) == "hub-spoke"
+    assert ego_bases(firings, [(candidate, 0.0, evidence)], Rules(), untracked) == [basis]
+    mixed = Evidence()
+    assert ego_bases(firings, [(candidate, 0.0, mixed)], Rules(), untracked) == [None]
 
 
 def test_egos_have_the_rarer_neighbours_as_leaves() -> None:

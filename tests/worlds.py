@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,13 +81,23 @@ def shards_of(firing: np.ndarray[Any, Any], document: np.ndarray[Any, Any], *, s
     return shards
 
 
-def store(run: Run, firing: np.ndarray[Any, Any], document: np.ndarray[Any, Any], *, seed: int = 0) -> Artifact:
-    """Write dense firings as the artifact `10-activations`, as a real ingestion would."""
+def store(
+    run: Run,
+    firing: np.ndarray[Any, Any],
+    document: np.ndarray[Any, Any],
+    *,
+    seed: int = 0,
+    items: np.ndarray[Any, Any] | None = None,
+) -> Artifact:
+    """Write dense firings as the artifact `10-activations`, as a real ingestion would; `items` default to random."""
     d_sae = firing.shape[1]
 
     def compute(directory: Path) -> dict[str, Any]:
         shards = shards_of(firing, document, seed=seed, size=3000)
         for number, shard in enumerate(shards):
+            if items is not None:
+                shard = replace(shard, token_id=items[3000 * number :][: shard.n_tokens].astype(np.int32))
+                shards[number] = shard
             write_shard(directory, number, shard, d_sae=d_sae)
         build_index(directory, n_shards=len(shards), d_sae=d_sae)
         directions = np.random.default_rng(seed).standard_normal((d_sae, 16)).astype(np.float32)
@@ -104,8 +114,8 @@ def store(run: Run, firing: np.ndarray[Any, Any], document: np.ndarray[Any, Any]
                 "n_tokens": sizes,
             },
         )
-        items = np.concatenate([shard.token_id for shard in shards])
-        token_id, seen = np.unique(items, return_counts=True)
+        seen_items = np.concatenate([shard.token_id for shard in shards])
+        token_id, seen = np.unique(seen_items, return_counts=True)
         write_table(
             directory,
             "vocabulary",

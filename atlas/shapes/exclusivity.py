@@ -82,7 +82,7 @@ def leaf_evidence(
     Parameters
     ----------
     labels
-        Stratum of each token; strata are contiguous.
+        Stratum of each token: spans of documents, or vocabulary items.
     candidates
         Hubs with their leaves. More than 256 leaves are not examined: all counts are 0, the rest None.
     q
@@ -105,6 +105,7 @@ def _triples(
 ) -> _Triples:
     none = np.zeros(0, np.int64)
     rows = firings.tokens_of(candidate.hub)
+    rows = rows[np.argsort(labels[rows], kind="stable")]  # a stratum's rows stand together
     k = len(candidate.leaves)
     if not 2 <= k <= MAX_LEAVES or len(rows) == 0:
         return _Triples(none, none, np.zeros(0), np.zeros(0), None, None, None)

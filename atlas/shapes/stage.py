@@ -40,10 +40,13 @@ class Subgraphs:
         Communities of two or more; members are feature indices.
     egos : list of (candidate, leaf density, evidence)
         Features with enough rarer neighbours.
+    ego_basis : list of str or None
+        Whether each ego's class holds within vocabulary items, too.
     """
 
     communities: list[tuple[str, int, npt.NDArray[np.int64], Topology, Evidence]]
     egos: list[tuple[Candidate, float, Evidence]]
+    ego_basis: list[str | None]
 
 
 def structure(run: Run, *, rules: Rules | None = None, seed: int = 0, track: Track = untracked) -> Artifact:
@@ -85,7 +88,7 @@ def _compute(run: Run, directory: Path, rules: Rules, seed: int, track: Track) -
     gates = Gates(**{name: run.artifact("30-edges").parameters[name] for name in asdict(Gates())})
     columns = _feature_columns(firings, tokens, gates, activations.results.get("neuronpedia_id"))
     write_table(directory, "features", columns)
-    write_table(directory, "egos", _ego_columns(real.egos))
+    write_table(directory, "egos", _ego_columns(real))
     write_table(directory, "shapes", _shape_columns(real, tokens, rules))
     census = {"real": _census(real, rules), "rewired": _census(rewired, rules)}
     rows = [(graph_, *key, n) for graph_, counts in census.items() for key, n in sorted(counts.items())]
@@ -97,6 +100,7 @@ def _compute(run: Run, directory: Path, rules: Rules, seed: int, track: Track) -
     return {
         "n_communities": len(real.communities),
         "n_egos": len(real.egos),
+        "ego_basis": _basis_counts(real, rules),
         "clustering": {
             "real": graph.transitivity_avglocal_undirected(mode="zero"),
             "rewired": copy.transitivity_avglocal_undirected(mode="zero"),
@@ -128,10 +132,32 @@ def subgraphs(
     ] + [candidate for candidate, _ in egos]
     evidence = leaf_evidence(firings, labels, candidates, track=track)
     n = len(communities)
+    found_egos = [(*ego, found) for ego, found in zip(egos, evidence[n:], strict=True)]
     return Subgraphs(
         [(*community, found) for community, found in zip(communities, evidence[:n], strict=True)],
-        [(*ego, found) for ego, found in zip(egos, evidence[n:], strict=True)],
+        found_egos,
+        ego_bases(firings, found_egos, rules, track),
     )
+
+
+def ego_bases(
+    firings: Firings, egos: Sequence[tuple[Candidate, float, Evidence]], rules: Rules, track: Track
+) -> list[str | None]:
+    """Return for each hub-spoke or joint ego whether its class holds within vocabulary items, too.
+
+    A position holds one vocabulary item, so features of words exclude each other for free: such an
+    ego is `lexical`, and `contextual` is one whose leaves exclude (or attract) each other on one
+    and the same item. Other classes have none.
+    """
+    shapes = [ego_shape(len(candidate.leaves), evidence, rules) for candidate, _, evidence in egos]
+    claimed = [place for place, shape in enumerate(shapes) if shape in ("hub-spoke", "joint")]
+    items = np.asarray(firings.token_id)
+    within = leaf_evidence(firings, items, [egos[place][0] for place in claimed], track=track)
+    bases: list[str | None] = [None] * len(egos)
+    for place, evidence in zip(claimed, within, strict=True):
+        holds = ego_shape(len(egos[place][0].leaves), evidence, rules) == shapes[place]
+        bases[place] = "contextual" if holds else "lexical"
+    return bases
 
 
 def ego_candidates(
@@ -199,12 +225,14 @@ def _feature_columns(
     }
 
 
-def _ego_columns(egos: list[tuple[Candidate, float, Evidence]]) -> dict[str, Any]:
+def _ego_columns(real: Subgraphs) -> dict[str, Any]:
+    egos = real.egos
     return {
         "index": [candidate.hub for candidate, _, _ in egos],
         "ego_size": [len(candidate.leaves) for candidate, _, _ in egos],
         "leaf_density": [density for _, density, _ in egos],
         **{f"ego_{name}": [getattr(found, name) for _, _, found in egos] for name in EVIDENCE},
+        "ego_basis": real.ego_basis,
         "ego_coverage": [found.coverage for _, _, found in egos],
         "ego_hub_given_leaf": [found.hub_given_leaf for _, _, found in egos],
     }
@@ -242,6 +270,16 @@ def _community_tokens(members: npt.NDArray[np.int64], hub: int, tokens: list[lis
     first = tokens[hub][:1]
     rest = [token for token, _ in sorted(shared.items(), key=lambda pair: (-pair[1], pair[0])) if token not in first]
     return [*first, *rest][:8]
+
+
+def _basis_counts(found: Subgraphs, rules: Rules) -> dict[str, dict[str, int]]:
+    """Return how many egos of each class hold within vocabulary items, and how many do not."""
+    counts: dict[str, dict[str, int]] = {}
+    for (candidate, _, evidence), basis in zip(found.egos, found.ego_basis, strict=True):
+        shape = ego_shape(len(candidate.leaves), evidence, rules)
+        if shape is not None and basis is not None:
+            counts.setdefault(shape, {"contextual": 0, "lexical": 0})[basis] += 1
+    return counts
 
 
 def _census(found: Subgraphs, rules: Rules) -> Counter[tuple[str, str]]:

@@ -43,7 +43,8 @@ def show(summary: Summary) -> None:
     console.print(
         Text(
             "  hub-spoke: leaves exclusive under the hub, tested; star-like: a star by topology alone, which chance\n"
-            "  makes as often; ego: a feature with its rarer neighbours; joint: leaves that fire together under it.",
+            "  makes as often; ego: a feature with its rarer neighbours; joint: leaves that fire together under it."
+            f"{_basis_line(figures)}",
             style="dim",
         )
     )
@@ -59,6 +60,17 @@ def show(summary: Summary) -> None:
         if not rows:
             console.print("  none that is easy to read")
     _next(console, summary)
+
+
+def _basis_line(figures: dict[str, Any]) -> str:
+    """Return how many egos hold within vocabulary items: words exclude each other for free."""
+    said = [
+        f"{counts['contextual']:,} of the {sum(counts.values()):,} {shape} egos"
+        for shape, counts in sorted(figures["ego_basis"].items())
+    ]
+    if not said:
+        return ""
+    return f"\n  Within one vocabulary item, too (words exclude each other for free): {', '.join(said)}."
 
 
 def _stars(summary: Summary) -> tuple[str, list[dict[str, Any]], Any]:
@@ -136,7 +148,7 @@ def _cell(real: int | None, rewired: int | None) -> str:
 
 def _ego(row: dict[str, Any]) -> Text:
     return _line(row["name"], row["leaves"], f"{row['leaf_association']:+.1f} bits between leaves, "
-                 f"P(hub | leaf) {row['hub_given_leaf']:.2f}, feature {row['feature']}")  # fmt: skip
+                 f"P(hub | leaf) {row['hub_given_leaf']:.2f}, {row['basis']}, feature {row['feature']}")  # fmt: skip
 
 
 def _star(row: dict[str, Any]) -> Text:

@@ -90,6 +90,7 @@ def _figures(run: Run, name: str) -> dict[str, Any]:
         "n_clusters": run.artifact("40-clusters").results["n_clusters"],
         "resolutions": run.artifact("40-clusters").parameters["resolutions"],
         "clustering": run.artifact("50-structure").results["clustering"],
+        "ego_basis": run.artifact("50-structure").results["ego_basis"],
     }  # fmt: skip
 
 
@@ -108,11 +109,12 @@ def _rewired(run: Run) -> dict[str, dict[str, int]]:
 def _best(rows: Any) -> dict[str, list[dict[str, Any]]]:
     """Return the few of each sort that are easiest to read: small, and with distinct captions.
 
-    Of those the stars come first whose leaves have the hub most often, and the strongest cliques.
+    Of those the stars come first that hold within vocabulary items, too, and whose leaves have the hub
+    most often, and the strongest cliques.
     Families of one token (twenty features for " the") are real, but say little at a glance.
     """
     egos = [row for row in rows("hub_spoke_egos", limit=MOST_ROWS) if _tells(row["leaves"])]
-    egos.sort(key=lambda row: (-row["hub_given_leaf"], row["feature"]))
+    egos.sort(key=lambda row: (row["basis"] != "contextual", -row["hub_given_leaf"], row["feature"]))
     stars = [row for row in rows("hub_spoke_clusters", star_like=True, limit=MOST_ROWS) if _tells(row["leaves"])]
     stars.sort(key=lambda row: (row["shape"], -row["centralization"], -row["size"], row["level"], row["cluster"]))
     cliques = [row for row in rows("fully_connected_clusters", limit=MOST_ROWS) if _tells(row["members"])]
