@@ -9,7 +9,7 @@ from pathlib import Path
 
 from atlas.errors import CapacityError, DatabaseError, InputError
 from atlas.ingest.server import config, launch
-from atlas.ingest.server.hold import Report, held
+from atlas.ingest.server.hold import Report, held, usable
 from atlas.ingest.server.home import Home
 from atlas.ingest.server.install import install
 from atlas.ingest.server.java import find_java
@@ -57,7 +57,8 @@ def admin(
         place.make()
         memory = config.plan_memory(*config.machine_memory())
         if not place.conf.exists():
-            place.conf.write_text(config.render(config.choose_ports(), memory), "utf-8")
+            with usable(place.path):
+                place.conf.write_text(config.render(config.choose_ports(), memory), "utf-8")
         command = launch.admin_command(java, place, jars, memory, MAIN_CLASS, arguments)
         done = subprocess.run(
             command,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -13,9 +14,37 @@ from atlas.errors import InputError
 
 Report = Callable[[str], None]  # takes one line of progress for a person
 
+HOME_REMEDY = "choose a folder that you can write to with --home, or for all homes with ATLAS_DATA"
+CACHE_REMEDY = "choose a folder that you can write to with ATLAS_CACHE"
+UNUSABLE = frozenset(
+    (
+        errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP,
+        errno.ENAMETOOLONG,
+    )
+)  # fmt: skip
+"""What the operating system answers where a place is at fault, and not the disk or this program."""
+
 
 @contextmanager
-def held(folder: Path, *, purpose: str, wait: float, report: Report) -> Iterator[None]:
+def usable(folder: Path, remedy: str = HOME_REMEDY) -> Iterator[None]:
+    """Answer a folder that cannot be made, read or written by the body with its name and the remedy.
+
+    Raises
+    ------
+    InputError
+        The operating system refuses the folder or something in it.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNUSABLE:
+            raise
+        at = f", at {error.filename}" if error.filename not in (None, str(folder)) else ""
+        raise InputError(f"{folder} cannot be used: {error.strerror}{at}", remedy) from error
+
+
+@contextmanager
+def held(folder: Path, *, purpose: str, wait: float, report: Report, remedy: str = HOME_REMEDY) -> Iterator[None]:
     """Hold the lock of `folder` while the body runs; the operating system frees it when the process dies.
 
     Parameters
@@ -26,11 +55,14 @@ def held(folder: Path, *, purpose: str, wait: float, report: Report) -> Iterator
         What the holder does, told to those who wait: "starting the server".
     wait
         Seconds to wait for another holder.
+    remedy
+        What to do about a folder that cannot be used.
 
     Raises
     ------
     InputError
-        Another process still holds the folder after `wait` seconds; the message names it (fault 28).
+        The folder cannot be made or written, or another process still holds it after `wait` seconds; the
+        message names it (fault 28).
     """
     from filelock import FileLock, Timeout
 
@@ -39,9 +71,10 @@ def held(folder: Path, *, purpose: str, wait: float, report: Report) -> Iterator
     deadline = time.monotonic() + wait
     told = False
     while True:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # each time: its last holder may remove it
         try:
-            lock.acquire(timeout=0.2)
+            with usable(folder, remedy):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # each time: its last holder may remove it
+                lock.acquire(timeout=0.2)
             break
         except Timeout:
             holder = _holder(folder)
@@ -54,7 +87,8 @@ def held(folder: Path, *, purpose: str, wait: float, report: Report) -> Iterator
                 told = True
     note = folder / ".lock.holder"
     try:
-        note.write_text(json.dumps({"pid": os.getpid(), "purpose": purpose}), "utf-8")
+        with usable(folder, remedy):
+            note.write_text(json.dumps({"pid": os.getpid(), "purpose": purpose}), "utf-8")
         yield
     finally:
         note.unlink(missing_ok=True)

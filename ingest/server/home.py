@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from atlas.errors import InputError
 from atlas.ingest.paths import data_home
+from atlas.ingest.server.hold import HOME_REMEDY, usable
 
 HEADER = "# Written by `atlas db up` at every start: changes here are lost."  # of neo4j.conf; marks a home
 FOLDERS = ("conf", "data", "logs", "plugins", "import", "run")
@@ -37,10 +38,16 @@ class Home:
         InputError
             The path cannot be a server's home.
         """
-        resolved = Path(path or default_home()).expanduser().resolve()
+        wanted = Path(path or default_home())
+        try:
+            resolved = wanted.expanduser().resolve()
+        except RuntimeError as error:  # links in a circle, or the home folder of a user that there is none of
+            raise InputError(f"{wanted} cannot be used: {error}", HOME_REMEDY) from error
         if os.pathsep in str(resolved):
             raise InputError(f"{resolved} holds {os.pathsep!r}, which parts Java's class path", "choose another")
-        if resolved.exists() and not resolved.is_dir():
+        with usable(resolved):
+            there = resolved.exists()
+        if there and not resolved.is_dir():
             raise InputError(f"{resolved} is not a folder", "give a folder, or a name that is free")
         return cls(resolved)
 
@@ -84,7 +91,8 @@ class Home:
         """
         if not self.path.exists():
             return
-        strangers = [each for each in self.path.iterdir() if not each.name.startswith(".lock")]
+        with usable(self.path):
+            strangers = [each for each in self.path.iterdir() if not each.name.startswith(".lock")]
         with contextlib.suppress(OSError, UnicodeDecodeError):
             if self.password.exists() or self.conf.read_text("utf-8").startswith(HEADER):
                 return
@@ -95,9 +103,10 @@ class Home:
 
     def make(self) -> None:
         """Make the home's folders; only their owner may look into them."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in FOLDERS:
-            (self.path / name).mkdir(mode=0o700, exist_ok=True)
+        with usable(self.path):
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for name in FOLDERS:
+                (self.path / name).mkdir(mode=0o700, exist_ok=True)
 
     def store_bytes(self) -> int:
         """Return the bytes that the databases and their transaction logs take."""

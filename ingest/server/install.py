@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from atlas.errors import CapacityError, ServiceError
 from atlas.ingest.paths import cache_home
-from atlas.ingest.server.hold import Report, held
+from atlas.ingest.server.hold import CACHE_REMEDY, Report, held, usable
 from atlas.ingest.server.lockfile import Jar, Lock, read_lock, sha256_of
 from atlas.ingest.server.version import NEO4J_VERSION
 
@@ -70,17 +70,20 @@ def install(*, report: Report = log.info, local_repositories: Sequence[Path] = (
     CapacityError
         The disk is too small or has become full.
     InputError
-        Another process has been installing for longer than `wait` seconds.
+        The cache folder cannot be written, or another process has been installing for longer than `wait`
+        seconds.
     """
     lock = read_lock()
     target = install_dir(lock)
     if is_installed(target, lock):
         return target
-    with held(cache_home(), purpose="installing Neo4j", wait=wait, report=report):
+    with held(cache_home(), purpose="installing Neo4j", wait=wait, report=report, remedy=CACHE_REMEDY):
         if is_installed(target, lock):
             return target
+        fetch = _Fetch(lock, cache_home() / "maven", tuple(local_repositories), report)
         try:
-            _build(lock, target, _Fetch(lock, cache_home() / "maven", tuple(local_repositories), report))
+            with usable(cache_home(), CACHE_REMEDY):
+                _build(lock, target, fetch)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise CapacityError(

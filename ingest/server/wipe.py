@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from atlas.errors import InputError
-from atlas.ingest.server.hold import Report, held
+from atlas.ingest.server.hold import Report, held, usable
 from atlas.ingest.server.home import Home, folder_bytes
 from atlas.ingest.server.process import status
 
@@ -54,10 +54,11 @@ def wipe(home: Path | str | None = None, *, wait: float = 30, report: Report = l
         for path, size in plan:
             report(f"removing {path} ({size / 1e6:.1f} MB)")
             # The password goes last: a store without it could not be opened by anyone.
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+            with usable(path, "remove it as its owner, or make it writable"):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
         for name in ("plugins", "import"):
             with contextlib.suppress(OSError):  # not empty: a user's
                 (place.path / name).rmdir()
