@@ -294,6 +294,41 @@ def test_interrupt_while_starting_leaves_no_server(tmp_path: Path) -> None:
     assert status(home).state == "stopped"
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_to_the_command_leaves_no_server(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    """Ctrl-C and SIGTERM to `atlas db up` while it waits: its server is stopped, and a new `up` can follow."""
+    home = tmp_path / "home"
+    command = [sys.executable, "-m", "atlas", "db", "up", "--home", str(home), "--json"]
+    starter = subprocess.Popen(command, stdout=-1, stderr=-1, text=True)
+    try:
+        spawned = wait_for_server(home)
+        time.sleep(0.5)
+        starter.send_signal(number)
+        out, err = starter.communicate(timeout=90)
+        assert (starter.returncode, out) == (code, ""), err
+        assert "it was stopped again" in err
+        assert "Traceback" not in err
+        assert not psutil.pid_exists(spawned)
+        assert list(launch.servers(Home.at(home))) == []
+        assert not Home(home).state.exists()
+    finally:
+        down(home)
+
+
+def test_signal_before_the_process_is_noted_leaves_no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signal comes when the process is there and its number has not been returned yet."""
+    real = launch.spawn
+
+    def spawn(command: list[str], home: Home) -> psutil.Process:
+        real(command, home)
+        raise Interrupted("from a signal")
+
+    monkeypatch.setattr(launch, "spawn", spawn)
+    with pytest.raises(Interrupted, match="stopped again"):
+        up(tmp_path / "home")
+    assert list(launch.servers(Home.at(tmp_path / "home"))) == []
+
+
 def test_unknown_key_stops_the_start_and_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server validates its configuration strictly; its last telling lines and its log are named."""
     real = config.render

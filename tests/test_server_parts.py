@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -15,11 +17,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from atlas.errors import CapacityError, DatabaseError, InputError, ServiceError
+from atlas.errors import CapacityError, DatabaseError, InputError, Interrupted, ServiceError
 from atlas.ingest import paths
-from atlas.ingest.server import config, install, lockfile
+from atlas.ingest.interrupt import interruptible
+from atlas.ingest.server import config, install, lockfile, process, ready
 from atlas.ingest.server.cli import tunnel_command
-from atlas.ingest.server.home import Home
+from atlas.ingest.server.home import Home, Running
 from atlas.ingest.server.java import find_java
 from atlas.ingest.server.password import auth_line
 from atlas.ingest.server.version import JAVA_MAJORS, NEO4J_VERSION
@@ -165,6 +168,29 @@ def test_installed_server_is_recognised_in_milliseconds(tmp_path: Path) -> None:
     assert not install.is_installed(tmp_path, LOCK)
 
 
+@pytest.mark.parametrize("place", ["/sys/x", "/proc/x/y", "file", "file/x"])
+def test_cache_that_cannot_be_written_is_named(
+    small: tuple[Path, lockfile.Jar], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder and the variable that moves it, for folders that cannot be made and for files in their place."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ATLAS_CACHE", str(tmp_path / place))
+    with pytest.raises(InputError, match="cannot be used") as caught:
+        install.install(local_repositories=[small[0]])
+    assert caught.value.cause.startswith(f"{tmp_path / place} ")
+    assert "ATLAS_CACHE" in caught.value.remedy
+
+
+def test_part_of_the_cache_that_cannot_be_written_is_named(small: tuple[Path, lockfile.Jar]) -> None:
+    """A file where the installation's own folder is to be made."""
+    folder = install.install_dir()
+    folder.parent.mkdir()
+    folder.with_name(f".{folder.name}.partial").touch()
+    with pytest.raises(InputError, match="partial") as caught:
+        install.install(local_repositories=[small[0]])
+    assert "ATLAS_CACHE" in caught.value.remedy
+
+
 # Java
 
 
@@ -284,6 +310,83 @@ def test_home_that_cannot_be_one(tmp_path: Path) -> None:
         Home.at(tmp_path / "file")
     with pytest.raises(InputError, match="class path"):
         Home.at(tmp_path / "a:b")
+
+
+@pytest.mark.parametrize("place", ["/sys/x", "/proc/x/y", "file/x", "x" * 300, "circle/x"])
+def test_home_that_cannot_be_written_is_named(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder, by option or by variable, and both that move it."""
+    (tmp_path / "file").touch()
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(InputError, match="cannot be used") as caught:
+        process.up(tmp_path / place)
+    assert place in caught.value.cause
+    assert "--home" in caught.value.remedy
+    assert "ATLAS_DATA" in caught.value.remedy
+    monkeypatch.setenv("ATLAS_DATA", str(tmp_path / place))
+    with pytest.raises(InputError, match="cannot be used"):
+        process.up()
+
+
+def test_unwritable_data_folder_is_no_traceback() -> None:
+    """Through the command line: exit code 3, cause and remedy, nothing on stdout."""
+    command = [sys.executable, "-m", "atlas", "db", "up"]
+    environ = os.environ | {"ATLAS_DATA": "/sys/x"}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("error: /sys/x/neo4j/default cannot be used: ")
+    assert "remedy: " in done.stderr
+
+
+def test_file_in_a_home_where_a_folder_belongs_is_named(tmp_path: Path) -> None:
+    (tmp_path / "logs").touch()
+    with pytest.raises(InputError, match=r"cannot be used: File exists, at .*logs"):
+        Home.at(tmp_path).make()
+
+
+# interruptions
+
+
+@pytest.mark.parametrize(
+    ("signal_error", "code"),
+    [(KeyboardInterrupt(), 130), (Interrupted("from a signal"), 130), (Interrupted("from a", terminated=True), 143)],
+    ids=["python", "sigint", "sigterm"],
+)
+def test_interrupted_installation_and_wait_say_what_is_kept(
+    signal_error: BaseException, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both exceptions that a signal may be, with the exit code of the signal."""
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise signal_error
+
+    monkeypatch.setattr(process, "install", interrupt)
+    with pytest.raises(Interrupted, match="fetched jars are kept") as caught:
+        process.up(tmp_path / "home")
+    assert caught.value.exit_code == code
+    home = Home.at(tmp_path / "home")
+    home.make()
+    home.password.write_text("x")
+    running = Running(4711, 0.0, bolt_port=1, http_port=2, version=NEO4J_VERSION)
+    monkeypatch.setattr(process, "_find", lambda place: running)
+    monkeypatch.setattr(process, "await_ready", interrupt)
+    with pytest.raises(Interrupted, match=r"4711.* goes on starting") as caught:
+        process.up(home.path)
+    assert caught.value.exit_code == code
+
+
+def test_signal_that_a_library_swallowed_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver may take a signal's exception for one of its own: the wait asks for the signal itself."""
+    monkeypatch.setattr(ready.launch, "alive", lambda pid: object())
+    monkeypatch.setattr(ready, "_holds_its_ports", swallow)
+    running = Running(4711, 0.0, bolt_port=1, http_port=2, version=NEO4J_VERSION)
+    with interruptible("again"), pytest.raises(Interrupted):
+        ready.await_ready(Home.at(tmp_path), running, "x", wait=30, report=print)
+
+
+def swallow(_: Running) -> bool:
+    with contextlib.suppress(Exception):
+        signal.raise_signal(signal.SIGINT)
+    return False
 
 
 def test_tunnel_is_printed_in_ssh_sessions_only() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from atlas.errors import CapacityError, DatabaseError, InputError, Interrupted
 from atlas.ingest.server import config, launch
-from atlas.ingest.server.hold import Report, held
+from atlas.ingest.server.hold import Report, held, usable
 from atlas.ingest.server.home import Home, Running, ServerInfo
 from atlas.ingest.server.install import install
 from atlas.ingest.server.java import find_java
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 START_ATTEMPTS = 3  # a chosen port can be taken by another program before the server listens on it
 LEAST_FREE = 200_000_000  # bytes; an empty store takes 2 MB, the first load its transaction logs
+# The commands turn signals into `Interrupted` themselves; who calls from Python gets the other for Ctrl-C.
+_INTERRUPTIONS = (KeyboardInterrupt, Interrupted)
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +62,7 @@ def up(
     Raises
     ------
     InputError
-        Another process holds the home, or an option cannot be used.
+        The home or the cache cannot be written, another process holds it, or an option cannot be used.
     DatabaseError
         No fitting Java, a port is taken, the password is lost or changed, or the server ended or did not
         answer; its log is named and its last telling lines shown.
@@ -159,9 +161,9 @@ def _join(place: Home, found: Running, wanted: _Wanted, report: Report) -> None:
         report(f"the server runs already, on ports {found.bolt_port} and {found.http_port}")
     try:
         await_ready(place, found, read_password(place.password), wait=wanted.wait, report=report)
-    except KeyboardInterrupt:
+    except _INTERRUPTIONS as error:
         cause = f"interrupted; Neo4j (process {found.pid}) goes on starting"
-        raise Interrupted(cause, "run `atlas db up` again to wait, or `atlas db down` to end it") from None
+        raise _interrupted(error, cause, "run `atlas db up` again to wait, or `atlas db down` to end it") from None
     found.write(place)  # it may have been found without a note
     place.auth.unlink(missing_ok=True)
 
@@ -170,8 +172,9 @@ def _start_new(place: Home, wanted: _Wanted, report: Report) -> None:
     """Install what is missing, start a server, and wait for its first answer."""
     try:
         jars = install(report=report) / "lib"
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted; fetched jars are kept", "run `atlas db up` again to go on") from None
+    except _INTERRUPTIONS as error:
+        cause = "interrupted; fetched jars are kept"
+        raise _interrupted(error, cause, "run `atlas db up` again to go on") from None
     java = find_java()
     memory = config.plan_memory(*config.machine_memory(), wanted.heap)
     with _disk_errors(place.path):
@@ -192,21 +195,31 @@ def _start_new(place: Home, wanted: _Wanted, report: Report) -> None:
 
 def _start(place: Home, command: list[str], ports: config.Ports, password: str, wait: float, report: Report) -> None:
     """Start the process, note it, and wait for its first answer; an interrupt leaves no process."""
-    process = launch.spawn(command, place)
-    server = Running(process.pid, process.create_time(), ports.bolt, ports.http, NEO4J_VERSION)
+    process = None
     try:
+        process = launch.spawn(command, place)
+        server = Running(process.pid, process.create_time(), ports.bolt, ports.http, NEO4J_VERSION)
         server.write(place)
         report(f"starting Neo4j {NEO4J_VERSION} (process {server.pid}), log: {place.log}")
         await_ready(place, server, password, wait=wait, report=report)
     except DatabaseError:  # the process has ended, or goes on starting and the message says so
         raise
-    except BaseException as error:  # Ctrl-C, SIGTERM turned into an exception, a bug
-        launch.stop(server.pid, wait=30, report=report)
+    except BaseException as error:  # Ctrl-C or SIGTERM, as the one or the other exception, or a bug
+        # Looked for, too: a signal can come while the process is there and its number not known yet.
+        for each in [process, *launch.servers(place)]:
+            if each is not None:
+                launch.stop(each.pid, wait=30, report=report)
         place.state.unlink(missing_ok=True)
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, _INTERRUPTIONS):
             cause = "interrupted while Neo4j started; it was stopped again"
-            raise Interrupted(cause, "run `atlas db up` again") from None
+            raise _interrupted(error, cause, "run `atlas db up` again") from None
         raise
+
+
+def _interrupted(error: BaseException, cause: str, remedy: str) -> Interrupted:
+    """Return the error that says what became of the server, with the exit code of the signal that came."""
+    terminated = isinstance(error, Interrupted) and error.exit_code != Interrupted.exit_code
+    return Interrupted(cause, remedy, terminated=terminated)
 
 
 def _find(place: Home) -> Running | None:
@@ -237,13 +250,14 @@ def _same(process: psutil.Process | None, noted: Running, place: Home) -> bool:
 
 @contextlib.contextmanager
 def _disk_errors(folder: Path) -> Iterator[None]:
-    """Answer a full disk with its cause; refuse to start on one that is nearly full."""
+    """Answer a full disk or a folder that cannot be written with its cause; refuse a disk that is nearly full."""
     remedy = "free space, or choose a home on another disk: --home DIR"
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE:
         raise CapacityError(f"the disk of {folder} has {free / 1e6:.0f} MB left", remedy)
     try:
-        yield
+        with usable(folder):
+            yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise CapacityError(f"the disk of {folder} is full", remedy) from error

@@ -7,6 +7,7 @@ import socket
 import time
 
 from atlas.errors import AtlasError, CapacityError, DatabaseError
+from atlas.ingest.interrupt import checkpoint
 from atlas.ingest.server import launch
 from atlas.ingest.server.config import LOOPBACK
 from atlas.ingest.server.hold import Report
@@ -40,9 +41,12 @@ def await_ready(home: Home, server: Running, password: str, *, wait: float, repo
         The server ended, refuses the password, or has not answered after `wait` seconds.
     CapacityError
         The server ended for want of memory or disk.
+    Interrupted
+        A signal came whose exception was lost.
     """
     started = told = time.monotonic()
     while True:
+        checkpoint()  # the driver answers many exceptions of its own, and may take a signal's for one
         if launch.alive(server.pid) is None:
             raise _ended(home)
         if _holds_its_ports(server) and _answers(home, server, password):
