@@ -118,7 +118,8 @@ EDGE_FIELDS = (
     Field("expected", "float", "joint firings expected if independent within documents, corrected for tokens on which "
           "many features fire", "tokens", low=0),
     Field("expected_uncorrected", "float", "the same without that correction", "tokens", low=0),
-    Field("variance", "float", "variance of the joint count under the null, runs included", "tokens^2", low=0),
+    Field("variance", "float", "variance of the joint count under the null, uneven tokens and runs "
+          "included", "tokens^2", low=0),
     Field("lift", "float", "joint_count over its expectation if independent over all tokens; says same subject, not "
           "same token", low=0),
     Field("lift_d", "float", "joint_count / expected (within documents)", low=0),

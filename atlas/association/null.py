@@ -129,7 +129,9 @@ class Expectations:
     Notes
     -----
     E_ij = sum_d rho_d n_id n_jd / T_d and
-    V_ij = sum_d n_id n_jd (T_d-n_id)(T_d-n_jd) / (T_d^2 (T_d-1)), a stratum of one token giving 0.
+    V_ij = sum_d rho_d n_id n_jd (T_d-n_id)(T_d-n_jd) / (T_d^2 (T_d-1)), a stratum of one token giving 0.
+    rho_d is in the variance, too: with it in the mean alone the matched tail is too thin, and of 12,720
+    independent pairs on uneven tokens 20 were significant at lift 1 (none with both; the suite simulates it).
     """
 
     def __init__(self, strata: Strata, *, memory: int = 2**29) -> None:
@@ -141,7 +143,7 @@ class Expectations:
         self._weights = (
             strata.crowding / np.maximum(size, 1),
             1 / np.maximum(size, 1),
-            (size > 1) / (np.maximum(size, 1) ** 2 * single),
+            strata.crowding * (size > 1) / (np.maximum(size, 1) ** 2 * single),
         )
         dense = n.shape[0] * n.shape[1] * 16 <= memory
         self._dense = (n.toarray(), spread.toarray()) if dense else None
