@@ -236,7 +236,7 @@ class Run:
             raise
         self._verified.pop(spec.name, None)
         artifact = self.artifact(spec.name)
-        logger.info("%s: %.1f s, %.0f MB at most", spec.name, made["wall_seconds"], made["peak_memory_mb"])
+        logger.info("%s: %.1f s, %.0f MiB at most", spec.name, made["wall_seconds"], made["peak_memory_mib"])
         return artifact
 
 
@@ -338,7 +338,7 @@ def _measured() -> Iterator[dict[str, Any]]:
     yield made
     made["started"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started))
     made["wall_seconds"] = round(time.time() - started, 3)
-    made["peak_memory_mb"] = round(_peak_memory() / 2**20, 1)
+    made["peak_memory_mib"] = round(_peak_memory() / 2**20, 1)
     made["peak_memory_of"] = "stage" if reset else "process"
     made["tools"] = {"python": sys.version.split()[0], **_tool_versions()}
 

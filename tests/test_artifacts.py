@@ -118,7 +118,7 @@ def test_equal_work_gives_equal_digests_whatever_the_time(tmp_path: Path) -> Non
             found.append(run.produce(Spec("20-counts", {"x": 1}), Counting()))
     assert found[0].digest == found[1].digest
     assert found[0].made["wall_seconds"] >= 0
-    assert found[0].made["peak_memory_mb"] > 1
+    assert found[0].made["peak_memory_mib"] > 1
 
 
 def test_fault_28_a_held_run_directory_names_its_holder(tmp_path: Path) -> None:

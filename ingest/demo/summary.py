@@ -156,4 +156,4 @@ def _address(server: ServerInfo, name: str, drawn: dict[str, Any] | None) -> str
 
 def _cost(run: Run, stage: str) -> dict[str, float]:
     made = run.artifact(stage).made
-    return {"seconds": made["wall_seconds"], "peak_memory_mb": made["peak_memory_mb"]}
+    return {"seconds": made["wall_seconds"], "peak_memory_mib": made["peak_memory_mib"]}
