@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
@@ -103,8 +104,16 @@ def _handled(interruption: Interruption) -> Iterator[Interruption]:
         yield interruption
         return
     previous = {number: signal.signal(number, interruption.handle) for number in _SIGNALS}
+    unraisable = sys.unraisablehook
+
+    def noted(lost: sys.UnraisableHookArgs) -> None:
+        if not isinstance(lost.exc_value, Interrupted):  # that one is noted, and raised by `checkpoint`
+            unraisable(lost)
+
+    sys.unraisablehook = noted
     try:
         yield interruption
     finally:
+        sys.unraisablehook = unraisable
         for number, handler in previous.items():
             signal.signal(number, handler or signal.SIG_DFL)  # None: it was set outside Python

@@ -193,6 +193,24 @@ def test_fault_41_an_interrupt_ends_with_its_code_and_the_next_run_goes_on(
     assert atlas("ingest", "edges", "--run", str(tmp_path)).returncode == 0
 
 
+def test_an_interrupt_lost_in_a_library_is_raised_after_it() -> None:
+    """A signal inside a C library's call back into Python cannot be raised there: no traceback, and code 143."""
+    code = (
+        "import ctypes, os, signal\n"
+        "from atlas.errors import Interrupted\n"
+        "from atlas.ingest.interrupt import checkpoint, interruptible\n"
+        "kind = ctypes.CFUNCTYPE(None)\n"
+        "call = kind(lambda: os.kill(os.getpid(), signal.SIGTERM))\n"
+        "with interruptible():\n"
+        "    call()\n"
+        "    try: checkpoint()\n"
+        "    except Interrupted as error: print(error.exit_code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "143\n"
+    assert done.stderr == ""
+
+
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     """`atlas query list | head -1` ends quietly."""
     done = subprocess.run(
