@@ -19,12 +19,12 @@ import pyarrow.parquet as pq
 from atlas.artifacts import Artifact
 from atlas.errors import ArtifactError
 from atlas.schema import NODES, RELATIONSHIPS, SCHEMA_VERSION
+from atlas.schema.fields import LEVELS
 from atlas.schema.generate import loaded
 
 STAGES = ("10-activations", "30-edges", "40-clusters", "50-structure")
 """The artifacts that the graph is loaded from."""
 
-LEVELS = ("coarse", "middle", "fine")
 _CAPTION = 24  # characters of each end's name in the caption of an edge
 _READ = 8192  # rows of a table in memory at once
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -166,3 +167,16 @@ def show_artifact(artifact: Artifact, *, as_json: bool) -> None:
         if value is not None and value != []:
             shown = f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else value
             click.echo(f"  {name:<26} {shown}")
+
+
+def show_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table that fits the terminal, or tab-separated lines where stdout is none."""
+    from atlas.queries import display
+
+    if not sys.stdout.isatty():
+        click.echo(display.as_lines(columns, rows), nl=False)
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(display.as_table(columns, rows, width=console.width))

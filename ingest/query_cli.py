@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from atlas.ingest import options
 
+if TYPE_CHECKING:
     from atlas.queries.library import Query
     from atlas.queries.run import Answer
 
@@ -38,7 +37,7 @@ def list_queries(as_json: bool) -> None:
         click.echo(json.dumps({"queries": [_contract(each) for each in queries]}))
         return
     rows = [(each.name, each.group, each.writes, each.question) for each in queries]
-    _show(("name", "group", "writes", "question"), rows)
+    options.show_rows(("name", "group", "writes", "question"), rows)
 
 
 @query.command()
@@ -103,7 +102,7 @@ def run(
 
         click.echo(display.as_csv(answer.columns, rows), nl=False)
     else:
-        _show(answer.columns, rows)
+        options.show_rows(answer.columns, rows)
         if len(rows) == answer.parameters.get("limit", limit):
             logger.info("%d rows shown, which is the limit: --limit shows more", len(rows))
 
@@ -119,19 +118,6 @@ def _ask(found: Query, values: dict[str, Any], home: Path | None) -> Answer:
     for notification in answer.notifications:
         logger.warning("the database remarks: %s", notification)
     return answer
-
-
-def _show(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table that fits the terminal, or tab-separated lines where stdout is none."""
-    from atlas.queries import display
-
-    if not sys.stdout.isatty():
-        click.echo(display.as_lines(columns, rows), nl=False)
-        return
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False, emoji=False)
-    console.print(display.as_table(columns, rows, width=console.width))
 
 
 def _contract(found: Query) -> dict[str, Any]:

@@ -142,6 +142,9 @@ EDGE_FIELDS = (
     _optional("kept_by", "string", "the rule that put the edge on the backbone (`phi`); empty where it is not on it"),
 )
 
+LEVELS = ("coarse", "middle", "fine")
+"""Levels of communities, each nested in the one before."""
+
 CLUSTER_FIELDS = (
     Field("cluster", "integer", "number of the community within its level, largest first", low=0),
     Field("level", "string", "`coarse`, `middle` or `fine`; finer levels nest strictly in coarser ones"),

@@ -15,9 +15,9 @@ from atlas.artifacts import Artifact, Run, Spec
 from atlas.communities.leiden import nested_partition
 from atlas.errors import InputError
 from atlas.files import write_table
+from atlas.schema.fields import LEVELS
 
 CLUSTERS = "40-clusters"
-LEVELS = ("coarse", "middle", "fine")
 RESOLUTIONS = (0.005, 0.02, 0.05)
 """Low enough that a star of some ten leaves survives: one is torn apart at gamma > phi / (n - 1)."""
 

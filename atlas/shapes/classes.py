@@ -10,10 +10,6 @@ from atlas.shapes.topology import Topology
 
 CommunityShape = Literal["pair", "triangle", "fully connected", "hub-spoke", "star-like", "undetermined"]
 EgoShape = Literal["hub-spoke", "joint", "mixed"]
-COMMUNITY_SHAPES: tuple[CommunityShape, ...] = (
-    "fully connected", "hub-spoke", "star-like", "triangle", "pair", "undetermined",
-)  # fmt: skip
-EGO_SHAPES: tuple[EgoShape, ...] = ("hub-spoke", "joint", "mixed")
 
 
 @dataclass(frozen=True)

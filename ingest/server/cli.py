@@ -14,8 +14,10 @@ from urllib.parse import quote
 
 import click
 
+from atlas.ingest import options
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from atlas.ingest.server.home import ServerInfo
 
@@ -38,13 +40,9 @@ def _home_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-def _json_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")(function)
-
-
 @db.command()
 @_home_option
-@_json_option
+@options.as_json
 @click.option("--heap", help="Largest Java heap, 1500M or 2G.  [default: from the machine's memory]")
 @click.option("--bolt-port", type=click.IntRange(1, 65535), help="[default: 7687 where it is free]")
 @click.option("--http-port", type=click.IntRange(1, 65535), help="[default: 7474 where it is free]")
@@ -79,7 +77,7 @@ def up(
 
 @db.command()
 @_home_option
-@_json_option
+@options.as_json
 @click.option("--wipe", "wiping", is_flag=True, help="Remove the store, logs and password, too.")
 @click.option("--yes", is_flag=True, help="Do not ask before removing.")
 def down(home: Path | None, as_json: bool, wiping: bool, yes: bool) -> None:
@@ -106,7 +104,7 @@ def down(home: Path | None, as_json: bool, wiping: bool, yes: bool) -> None:
 
 @db.command()
 @_home_option
-@_json_option
+@options.as_json
 def status(home: Path | None, as_json: bool) -> None:
     """Say whether the server runs, and where its ports, log, store and password file are."""
     from atlas.ingest.server import process
@@ -117,7 +115,7 @@ def status(home: Path | None, as_json: bool) -> None:
 @db.command()
 @click.argument("cypher", required=False, default=EXAMPLE)
 @_home_option
-@_json_option
+@options.as_json
 @click.option("--open", "opening", is_flag=True, help="Open the address in this machine's web browser.")
 def browser(cypher: str, home: Path | None, as_json: bool, opening: bool) -> None:
     """Print the address of Neo4j Browser with CYPHER filled in."""
@@ -144,7 +142,7 @@ def browser(cypher: str, home: Path | None, as_json: bool, opening: bool) -> Non
 
 @db.command("list")
 @_home_option
-@_json_option
+@options.as_json
 def list_atlases(home: Path | None, as_json: bool) -> None:
     """List the atlases of the running server, of every schema version."""
     from atlas.ingest.connection import managed_target, open_driver
@@ -156,13 +154,13 @@ def list_atlases(home: Path | None, as_json: bool) -> None:
     if as_json:
         _print_json({"atlases": found})
     else:
-        _show_table(COLUMNS, [[each[name] for name in COLUMNS] for each in found])
+        options.show_rows(COLUMNS, [[each[name] for name in COLUMNS] for each in found])
 
 
 @db.command()
 @click.argument("name")
 @_home_option
-@_json_option
+@options.as_json
 @click.option("--yes", is_flag=True, help="Do not ask before removing.")
 def drop_atlas(name: str, home: Path | None, as_json: bool, yes: bool) -> None:
     """Remove the atlas NAME from the running server; others stay.
@@ -190,7 +188,7 @@ def drop_atlas(name: str, home: Path | None, as_json: bool, yes: bool) -> None:
     if as_json:
         _print_json({"atlas": name, "removed": removed})
     else:
-        _show_table(("label", "removed"), list(removed.items()))
+        options.show_rows(("label", "removed"), list(removed.items()))
 
 
 def browser_address(bolt_port: int, http_port: int, cypher: str) -> str:
@@ -233,19 +231,6 @@ def _show(info: ServerInfo, *, as_json: bool) -> None:
     }
     for name, value in rows.items():
         click.echo(f"{name:9} {value}")
-
-
-def _show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table that fits the terminal, or tab-separated lines where stdout is none."""
-    from atlas.queries import display
-
-    if not sys.stdout.isatty():
-        click.echo(display.as_lines(columns, rows), nl=False)
-        return
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False, emoji=False)
-    console.print(display.as_table(columns, rows, width=console.width))
 
 
 def _print_json(value: dict[str, Any]) -> None:
