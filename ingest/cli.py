@@ -164,7 +164,7 @@ def stage_activations(
 
 def stage_counts(run: Run, **given: Any) -> Artifact:
     """Return `20-counts`."""
-    from atlas.counting import count
+    from atlas.counting.stage import count
     from atlas.ingest.progress import progress
 
     return count(run, track=progress, **given)

@@ -24,7 +24,7 @@ from atlas.association import (
 )
 from atlas.association.null import Expectations, Strata, autocorrelation, crowding, pair_expectations
 from atlas.association.testing import Gates
-from atlas.counting import count
+from atlas.counting.stage import count
 from atlas.errors import InputError
 from atlas.firings import Firings
 

@@ -17,7 +17,7 @@ from atlas.artifacts import Artifact, Run, Spec
 from atlas.association import associate, upper_tail
 from atlas.association.basis import WithinItems, within_items
 from atlas.association.testing import Gates
-from atlas.counting import count
+from atlas.counting.stage import count
 from atlas.files import write_arrays
 from atlas.firings import Firings, Shard, build_index, write_shard
 

@@ -10,8 +10,8 @@ import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.counting import RowwiseCounter, span_labels, stratified_counts
-from atlas.counting.rowwise import assemble, rows_that_fit, triangle_size
+from atlas.counting.rowwise import RowwiseCounter, assemble, rows_that_fit, triangle_size
+from atlas.counting.strata import span_labels, stratified_counts
 from atlas.errors import CapacityError, InputError
 from atlas.firings import Shard
 

@@ -16,8 +16,8 @@ from atlas.artifacts import Run
 from atlas.association import permute_within_strata, testing
 from atlas.association.null import Expectations, Strata
 from atlas.association.testing import Gates
-from atlas.counting import stratified_counts
 from atlas.counting.stage import count_pairs
+from atlas.counting.strata import stratified_counts
 from atlas.firings import Firings
 
 OPEN = Gates(q=1.0, min_joint=1, min_lift=0.0)

@@ -12,7 +12,7 @@ from worlds import World, planted_run
 from atlas.artifacts import Run
 from atlas.association import associate
 from atlas.communities import cluster
-from atlas.counting import count
+from atlas.counting.stage import count
 from atlas.ingest.graph import drop, load_run
 from atlas.queries.library import REQUIRED, find, library
 from atlas.queries.run import run as ask

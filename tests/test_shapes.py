@@ -18,7 +18,7 @@ from atlas.association import associate
 from atlas.captions import caption, readable
 from atlas.communities import cluster
 from atlas.communities.stage import graph_of
-from atlas.counting import count
+from atlas.counting.stage import count
 from atlas.firings import Firings
 from atlas.shapes import (
     Candidate,

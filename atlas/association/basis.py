@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from atlas.association.fdr import benjamini_hochberg
 from atlas.association.null import Strata, pair_expectations, upper_tail
-from atlas.counting import stratified_counts
+from atlas.counting.strata import stratified_counts
 from atlas.firings import Firings
 
 RARE = 5

@@ -17,8 +17,9 @@ from atlas.association.basis import within_items
 from atlas.association.control import permute_within_strata
 from atlas.association.measures import measures
 from atlas.association.testing import Gates, Tested, alive_features, test_pairs
-from atlas.counting import COUNTS, PairCounts, stratified_counts
-from atlas.counting.stage import PAIRS, STRATA, count_pairs
+from atlas.counting.counts import PairCounts
+from atlas.counting.stage import COUNTS, PAIRS, STRATA, count_pairs
+from atlas.counting.strata import stratified_counts
 from atlas.errors import InputError
 from atlas.files import read_arrays, write_table
 from atlas.firings import Firings

@@ -11,7 +11,7 @@ import scipy.sparse
 
 from atlas.association.fdr import benjamini_hochberg
 from atlas.association.null import Expectations, Strata, autocorrelation, crowding, upper_tail
-from atlas.counting import PairCounts
+from atlas.counting.counts import PairCounts
 from atlas.firings import Firings
 from atlas.tracking import Track, untracked
 
