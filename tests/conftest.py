@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,11 @@ sys.path.insert(0, str(Path(__file__).parent))  # worlds.py and its like are mod
 # No deadlines: compiling a kernel takes a second. Derandomised: CI fails for a change, not for a draw.
 hypothesis.settings.register_profile("suite", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("suite")
+
+# A shell starts what it puts in the background with SIGINT ignored, and every child inherits that: the tests
+# of Ctrl-C would wait for an exception that never comes.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if TYPE_CHECKING:
     import neo4j

@@ -284,14 +284,17 @@ def test_interrupt_while_starting_leaves_no_server(tmp_path: Path) -> None:
     )
     home = tmp_path / "home"
     starter = subprocess.Popen([sys.executable, "-c", script, str(home)], stdout=-1)
-    spawned = wait_for_server(home)
-    time.sleep(0.5)
-    starter.send_signal(signal.SIGINT)
-    out, _ = starter.communicate(timeout=90)
-    assert starter.returncode == Interrupted.exit_code
-    assert b"stopped again" in out
-    assert not psutil.pid_exists(spawned)
-    assert status(home).state == "stopped"
+    try:
+        spawned = wait_for_server(home)
+        time.sleep(0.5)
+        starter.send_signal(signal.SIGINT)
+        out, _ = starter.communicate(timeout=90)
+        assert starter.returncode == Interrupted.exit_code
+        assert b"stopped again" in out
+        assert not psutil.pid_exists(spawned)
+        assert status(home).state == "stopped"
+    finally:
+        down(home)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
