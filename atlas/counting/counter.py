@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from atlas.counting.ranked import Ranked
+from atlas.counting.counts import PairCounts
+from atlas.counting.ranked import Counted, Ranked
 from atlas.counting.scheme import Scheme, TokenRanges, join_ranges, require_same
 from atlas.errors import InputError
 
@@ -108,6 +109,16 @@ class Counter(ABC):
         self._add(other)
         self._firing_count += other.firing_count
         self.covered = covered
+
+    def counted(self) -> Counted:
+        """Return what was counted, every row of it, as it is merged with other parts."""
+        return Counted(self.scheme, self.firing_count, self.covered, list(self.ranked()))
+
+    def finalize(self) -> PairCounts:
+        """Return the counts by feature, pairs sorted by (a, b)."""
+        from atlas.counting.by_feature import finalize  # compiled for the CPU, which no other part of a backend needs
+
+        return finalize(self.counted())
 
     @abstractmethod
     def ranked(self, *, prune: int = 1) -> Iterator[Ranked]:

@@ -22,7 +22,7 @@ class Ranked:
     indptr : int64, shape (n_rows + 1,)
         Row `low + k`'s pairs are entries `indptr[k]:indptr[k + 1]`.
     columns : uint32, shape (n_pairs,)
-        Rank of the hotter feature, ascending within a row and below the row's.
+        Rank of the hotter feature: below the row's, each once a row, in no order.
     joint_count : int64, shape (n_rules, n_pairs)
         Tokens on which both fire under each rule; 1 or more under the first, `any`.
     joint_sum : int64, shape (2, n_pairs) or (2, 0)

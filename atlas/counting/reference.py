@@ -52,4 +52,6 @@ class ReferenceCounter(Counter):
         row, column = np.nonzero(seen)
         indptr = np.concatenate([[0], np.cumsum(seen.sum(1))]).astype(np.int64)
         joint, sums = (square[:, low:high][:, row, column] for square in (self._joint, self._sums))
-        yield Ranked(low, indptr, column.astype(np.uint32), joint, sums if self.scheme.sums else np.zeros((2, 0), np.int64))
+        yield Ranked(
+            low, indptr, column.astype(np.uint32), joint, sums if self.scheme.sums else np.zeros((2, 0), np.int64)
+        )

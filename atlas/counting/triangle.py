@@ -1,0 +1,212 @@
+"""Row-wise counting on the CPU into a dense triangle: one row is live at a time, so increments stay in cache.
+
+Phases of an update, with P the increments (pairs of firings on a token) and n the firings:
+
+1. `invert`: tokens of each rank, ranks of each token in ascending order: O(n)
+2. for each row r, in parallel: walk its tokens and add 1 to `row_r[j]` for every hotter j of the
+   token: P increments, each into a row of r counters, of which the hot ones are used most
+
+Rows are independent, so there are no atomics and the result is the same on any number of threads. What
+bounds it is the rate of random increments in the level of cache that holds a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from atlas.counting.counter import INT32_TOKENS, Counter
+from atlas.counting.inverted import Inverted, balanced, invert, prefetch
+from atlas.counting.ranked import Ranked
+from atlas.counting.scheme import Scheme
+from atlas.errors import CapacityError
+
+CHUNK_FIRINGS = 4_000_000
+"""Firings inverted at once: the triangle is gone through once a chunk, the chunk stays in the last cache."""
+_AHEAD = 4  # tokens between the one that is added and the one that is fetched
+_LINE = 64  # bytes of a cache line
+_BLOCK_CELLS = 2**21  # cells of the triangle that are gone through at once when rows are emitted
+
+
+class TriangleCounter(Counter):
+    """Counts into the dense triangle of the rows: 4 bytes a cell and level, 16 more with sums.
+
+    Parameters
+    ----------
+    scheme, rows, first_token
+        As `Counter` takes them.
+    memory
+        Bytes that the triangle may take.
+
+    Raises
+    ------
+    CapacityError
+        The cells of these rows do not fit in `memory` (fault 25).
+
+    Notes
+    -----
+    Cells are 32 bits below 2^31 tokens and become 64 bits when a merge or an update goes past that.
+    """
+
+    def __init__(
+        self,
+        scheme: Scheme,
+        *,
+        rows: tuple[int, int] | None = None,
+        first_token: int = 0,
+        memory: int | None = None,
+    ) -> None:
+        super().__init__(scheme, rows=rows, first_token=first_token)
+        low, high = self.rows
+        need = triangle_size(low, high) * cell_bytes(scheme)
+        if memory is not None and need > memory:
+            raise CapacityError(
+                f"counting ranks {low} to {high} needs {need / 2**30:.1f} GiB, {memory / 2**30:.1f} GiB are allowed",
+                f"raise --memory, or count ranks {low} to {rows_that_fit(scheme, low, memory)} first",
+            )
+        cells = triangle_size(low, high)
+        self._cells = np.zeros(cells << scheme.bits, np.int32)
+        self._sums = np.zeros((2, cells if scheme.sums else 0), np.int64)
+
+    def _count(self, indptr: Any, ids: Any, levels: Any, amounts: Any) -> None:
+        if self.n_tokens + len(indptr) - 1 > INT32_TOKENS:
+            self._cells = self._cells.astype(np.int64, copy=False)
+        index = invert(self.scheme, indptr, ids, levels, amounts)
+        self._firing_count += firing_counts(self.scheme, index)
+        low, high = self.rows
+        bounds = balanced(index.work, low, high, 16 * numba.get_num_threads())
+        _add_rows(
+            bounds, index.starts, index.tokens, index.indptr, index.ranks, index.levels, index.amounts,
+            self.scheme.bits, self._cells, self._sums, low,
+        )  # fmt: skip
+
+    def _add(self, other: Self) -> None:
+        if self.n_tokens + other.n_tokens > INT32_TOKENS:
+            self._cells = self._cells.astype(np.int64, copy=False)
+        self._cells += other._cells
+        self._sums += other._sums
+
+    def ranked(self, *, prune: int = 1) -> Iterator[Ranked]:
+        """Yield rows in ranges of about two million cells; see `Counter.ranked`."""
+        low, high = self.rows
+        start = low
+        while start < high:
+            stop = max(start + 1, fit_cells(start, _BLOCK_CELLS))
+            stop = min(stop, high)
+            first = triangle_size(low, start)
+            cells = self._cells[first << self.scheme.bits : triangle_size(low, stop) << self.scheme.bits]
+            sums = self._sums[:, first : triangle_size(low, stop)] if self.scheme.sums else self._sums
+            yield Ranked(start, *_emit(start, stop, cells, sums, self.scheme.bits, prune))
+            start = stop
+
+
+def firing_counts(scheme: Scheme, index: Inverted) -> npt.NDArray[np.int64]:
+    """Return how often each feature fires in a chunk under each rule: int64, shape (n_rules, d)."""
+    counts = np.empty((len(scheme.rules), scheme.d_sae), np.int64)
+    counts[0, scheme.order] = np.diff(index.starts)
+    for bit in range(scheme.bits):
+        passing = np.concatenate([[0], np.cumsum(index.levels >> bit & 1, dtype=np.int64)])
+        counts[bit + 1, scheme.order] = np.diff(passing[index.starts])
+    return counts
+
+
+def cell_bytes(scheme: Scheme) -> int:
+    """Return the bytes of one pair's counters."""
+    return (4 << scheme.bits) + 16 * scheme.sums
+
+
+def triangle_size(low: int, high: int) -> int:
+    """Return the number of cells of rows `low` to `high - 1`, row r having r."""
+    return high * (high - 1) // 2 - low * (low - 1) // 2
+
+
+def fit_cells(low: int, cells: int) -> int:
+    """Return the largest `high` such that the rows `low` to `high - 1` have at most `cells` cells."""
+    total = cells + low * (low - 1) // 2
+    high = int((1 + np.sqrt(1 + 8 * total)) // 2)
+    while triangle_size(low, high) > cells:
+        high -= 1
+    return max(high, low)
+
+
+def rows_that_fit(scheme: Scheme, low: int, memory: int) -> int:
+    """Return the largest `high` such that the rows `low` to `high - 1` fit in `memory` bytes."""
+    return min(fit_cells(low, memory // cell_bytes(scheme)), scheme.d_sae)
+
+
+@numba.njit(cache=True, parallel=True, nogil=True)
+def _add_rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    bounds, starts, tokens, indptr, ranks, levels, amounts, bits, cells, sums, low
+):
+    """Add the increments of each row to its cells: those of a pair stand together, one for each level."""
+    base = np.int64(low) * (low - 1) // 2
+    step = np.int64(_LINE // ranks.itemsize)
+    for part in numba.prange(len(bounds) - 1):
+        for row in range(bounds[part], bounds[part + 1]):
+            first = np.int64(row) * (row - 1) // 2 - base
+            counters = cells[first << bits : (first + row) << bits]
+            stop = starts[row + 1]
+            limit = np.uint64(row) << np.uint64(bits)
+            mask = ~np.uint64(0)
+            for at in range(starts[row], stop):
+                if at + _AHEAD < stop:
+                    ahead = indptr[tokens[at + _AHEAD]]
+                    prefetch(ranks, ahead)
+                    prefetch(ranks, ahead + step)
+                if len(levels):
+                    mask = (mask >> np.uint64(bits) << np.uint64(bits)) | np.uint64(levels[at])
+                k = np.uint64(indptr[tokens[at]])
+                if sums.shape[1]:
+                    while ranks[k] < limit:
+                        counters[ranks[k] & mask] += 1
+                        cell = first + np.int64(ranks[k] >> np.uint64(bits))
+                        sums[0, cell] += amounts[0, at]
+                        sums[1, cell] += amounts[1, k]
+                        k += np.uint64(1)
+                else:
+                    while ranks[k] < limit:
+                        counters[ranks[k] & mask] += 1
+                        k += np.uint64(1)
+
+
+@numba.njit(cache=True, parallel=True, nogil=True)
+def _emit(low, high, cells, sums, bits, prune):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return indptr, columns, counts by rule and sums of the pairs seen `prune` times or more."""
+    base = np.int64(low) * (low - 1) // 2
+    found = np.empty(len(cells) >> bits, np.uint32)  # each row's columns at the row's cells
+    indptr = np.zeros(high - low + 1, np.int64)
+    for row in numba.prange(low, high):
+        first = np.int64(row) * (row - 1) // 2 - base
+        at = first
+        for column in range(row):
+            seen = np.int64(0)
+            for counter in range((first + column) << bits, (first + column + 1) << bits):
+                seen += cells[counter]
+            found[at] = column  # written always, kept where seen: a branch would be mispredicted
+            at += seen >= prune
+        indptr[row - low + 1] = at - first
+    for row in range(high - low):
+        indptr[row + 1] += indptr[row]
+    columns = np.empty(indptr[-1], np.uint32)
+    counts = np.zeros((bits + 1, indptr[-1]), np.int64)
+    added = np.empty((2, indptr[-1] if sums.shape[1] else 0), np.int64)
+    for row in numba.prange(low, high):
+        first = np.int64(row) * (row - 1) // 2 - base
+        for at in range(indptr[row - low], indptr[row - low + 1]):
+            column = found[first + at - indptr[row - low]]
+            columns[at] = column
+            cell = first + np.int64(column)
+            counts[0, at] = cells[cell << bits]
+            for level in range(1, 1 << bits):
+                seen = cells[(cell << bits) + level]
+                counts[0, at] += seen
+                for bit in range(bits):
+                    counts[bit + 1, at] += (level >> bit & 1) * seen
+            if sums.shape[1]:
+                added[0, at] = sums[0, cell]
+                added[1, at] = sums[1, cell]
+    return indptr, columns, counts, added
