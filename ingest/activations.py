@@ -15,10 +15,12 @@ from atlas.artifacts import Artifact, Run, Spec, difference, load_manifest
 from atlas.errors import ArtifactError, InputError
 from atlas.files import write_arrays, write_table
 from atlas.firings import Firings, build_index
+from atlas.indexing import reservoir_size
 from atlas.ingest.corpus import Corpus, open_corpus
 from atlas.ingest.interrupt import checkpoint, interruptible
 from atlas.ingest.journal import Journal, journalled, other_configuration, remove_journal
 from atlas.ingest.models import Model, Precision, load_model, model_identity
+from atlas.ingest.progress import progress
 from atlas.ingest.saes import load_sae, sae_identity
 from atlas.ingest.shards import Encoder, write_shards
 from atlas.ingest.windows import Plan, plan, read_stream
@@ -50,10 +52,13 @@ class _Request:
     device: str
     expect_l0: bool
     resume_command: str | None
+    reservoir: int | None
 
     def parameters(self) -> dict[str, Any]:
         """Return what decides the result; device, batch size and places on disk do not."""
+        contexts = {} if self.reservoir is None else {"contexts": f"reservoir:{self.reservoir}"}
         return {
+            **contexts,
             "model": model_identity(self.model),
             "sae": sae_identity(self.sae, self.sae_id),
             "corpus": self.corpus.identity,
@@ -93,6 +98,7 @@ def activations(
     precision: Precision = "float32",
     shard_tokens: int = SHARD_TOKENS,
     batch_size: int = BATCH_SIZE,
+    contexts: str = "all",
     device: str = "auto",
     expect_l0: bool = True,
     resume_command: str | None = None,
@@ -119,6 +125,9 @@ def activations(
         Kept tokens of a shard: what an interruption may cost.
     batch_size
         Windows of one forward pass.
+    contexts
+        `all` keeps every firing by feature; `reservoir:K` a uniform sample of at most K a feature, for runs that end
+        with the counts.
     expect_l0
         Whether to stop when firings a token are more than twice off the registry's (fault 8).
     resume_command
@@ -139,7 +148,7 @@ def activations(
     request = _Request(
         model, sae, sae_id, source, tokens, context, prepend_bos, hook, tuple(special_tokens),
         norm_scaling_factor,
-        precision, shard_tokens, batch_size, device, expect_l0, resume_command,
+        precision, shard_tokens, batch_size, device, expect_l0, resume_command, reservoir_size(contexts),
     )  # fmt: skip
     spec = Spec(STAGE, request.parameters())
     _prepare(run, spec)
@@ -173,8 +182,9 @@ def _compute(request: _Request, parameters: Mapping[str, Any], directory: Path) 
         planned = _plan(request, loaded)
         checkpoint()  # a library may have swallowed the exception that a signal raised
         sae = loaded.encoder.sae
-        write_shards(loaded.encoder, planned, journal, interruption, expect_l0=request.expect_l0)
-        build_index(directory, n_shards=planned.n_shards, d_sae=sae.d_sae)
+        kept = {"reservoir": request.reservoir}
+        write_shards(loaded.encoder, planned, journal, interruption, expect_l0=request.expect_l0, **kept)
+        build_index(directory, n_shards=planned.n_shards, d_sae=sae.d_sae, track=progress, **kept)
         for name, arrays in sae.directions().items():
             write_arrays(directory / f"{name}.safetensors", arrays)
         _write_tables(directory, loaded, planned)

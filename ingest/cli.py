@@ -122,6 +122,14 @@ def all_stages(run_directory: Path, as_json: bool, first: str, until: str, **giv
 
 def _check_early(run_directory: Path, names: tuple[str, ...], given: dict[str, Any]) -> None:
     """Refuse at once what a later stage would refuse after hours."""
+    beyond = [name for name in names if name not in ("activations", "counts")]
+    if "activations" in names and beyond and given["contexts"] != "all":
+        from atlas.errors import InputError
+
+        raise InputError(
+            f"--contexts {given['contexts']} keeps a sample of each feature's firings, and {beyond[0]} needs every one",
+            "end with --until counts, or give --contexts all",
+        )
     if "clusters" in names:
         from atlas.communities.stage import check_resolutions
 
@@ -132,6 +140,13 @@ def _check_early(run_directory: Path, names: tuple[str, ...], given: dict[str, A
 
         check_name(given["name"] or run_directory.resolve().name)
         resolve_target()
+
+
+def _require_index(run: Run) -> None:
+    """Refuse a run that keeps a reservoir of contexts before a stage that reads every firing begins."""
+    from atlas.firings import Firings
+
+    Firings(run.artifact("10-activations").path).require_index()
 
 
 def _open(run_directory: Path) -> Run:
@@ -185,6 +200,7 @@ def stage_edges(
     from atlas.association.testing import Gates
     from atlas.ingest.progress import progress
 
+    _require_index(run)
     gates = Gates(q, min_joint, min_lift, min_firings, max_density)
     return associate(run, gates=gates, track=progress, **given)
 
@@ -201,6 +217,7 @@ def stage_structure(run: Run, **given: Any) -> Artifact:
     from atlas.ingest.progress import progress
     from atlas.shapes import structure
 
+    _require_index(run)
     return structure(run, track=progress, **given)
 
 
@@ -227,7 +244,7 @@ _SOURCE = (
     "model", "sae", "sae_id", "corpus", "text_column", "split", "subset", "tokens", "context", "prepend_bos", "hook",
     "special_tokens",
     "norm_scaling_factor",
-    "precision", "batch_size", "shard_tokens", "device", "expect_l0",
+    "precision", "batch_size", "shard_tokens", "contexts", "device", "expect_l0",
 )  # fmt: skip
 _TESTING = (
     "q", "min_joint", "min_lift", "min_firings", "max_density", "phi_cut", "target_degree", "control", "seed", "memory",

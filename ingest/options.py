@@ -52,6 +52,24 @@ class Number(click.FloatRange):
         return number
 
 
+class Contexts(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.3 on
+    """What is kept of a feature's firings: `all`, or `reservoir:K`."""
+
+    name = "all|reservoir:K"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text, without leading zeros."""
+        if value == "all":
+            return "all"
+        from atlas.errors import InputError
+        from atlas.indexing import reservoir_size
+
+        try:
+            return f"reservoir:{reservoir_size(str(value))}"
+        except InputError:
+            self.fail(f"{value!r} is neither all nor reservoir:K; write reservoir:64", param, ctx)
+
+
 def options(*chosen: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """Return one decorator for several options, shown in the order given."""
 
@@ -121,6 +139,13 @@ source = options(
     ),
     click.option(
         "--shard-tokens", type=click.IntRange(min=1), default=16384, show_default=True, help="Tokens a shard."
+    ),
+    click.option(
+        "--contexts",
+        type=Contexts(),
+        default="all",
+        show_default=True,
+        help="Firings kept by feature: all, or a sample of K each, for runs too long for the stages after counts.",
     ),
     click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda[:N]."),
     click.option("--expect-l0/--no-expect-l0", default=True, help="Stop where L0 is far from the registry's."),

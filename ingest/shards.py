@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("atlas")
 
+_SHARD_HEADER = 464  # bytes before a shard's arrays
 L0_TOKENS = 50_000  # after so many the measured L0 is compared with the registry's
 
 
@@ -59,9 +60,20 @@ class Encoder:
 
 
 def write_shards(
-    encoder: Encoder, planned: Plan, journal: Journal, interruption: Interruption, *, expect_l0: bool = True
+    encoder: Encoder,
+    planned: Plan,
+    journal: Journal,
+    interruption: Interruption,
+    *,
+    expect_l0: bool = True,
+    reservoir: int | None = None,
 ) -> None:
     """Write the shards that are not done, recording each; a signal ends this after the one in flight.
+
+    Parameters
+    ----------
+    reservoir
+        Contexts that will be kept of each feature, or None for all: they count into the room that is needed.
 
     Raises
     ------
@@ -91,7 +103,7 @@ def write_shards(
             planned.n_shards - len(pending),
             planned.n_shards,
         )
-    check_room(directory, sae, planned, pending, sae.firings_a_token)
+    check_room(directory, sae, planned, pending, sae.firings_a_token, reservoir=reservoir)
     fired = seen = 0
     with progress("activations", total=planned.stream.n_kept, unit="tokens", done=done) as advance:
         for number in pending:
@@ -100,7 +112,8 @@ def write_shards(
                 journal.add(write_shard(directory, number, shard, d_sae=sae.d_sae))
                 advance(shard.n_tokens)
             if seen == 0 and sae.firings_a_token is None:
-                check_room(directory, sae, planned, pending[1:], len(shard.ids) / max(shard.n_tokens, 1))
+                l0 = len(shard.ids) / max(shard.n_tokens, 1)
+                check_room(directory, sae, planned, pending[1:], l0, reservoir=reservoir)
             fired, seen = fired + len(shard.ids), seen + shard.n_tokens
             if expect_l0 and seen >= L0_TOKENS > seen - shard.n_tokens:
                 check_l0(sae, fired / seen)
@@ -180,24 +193,61 @@ def check_l0(sae: Sae, measured: float) -> None:
         )
 
 
-def check_room(directory: Path, sae: Sae, planned: Plan, pending: Sequence[int], l0: float | None) -> None:
+@dataclass(frozen=True)
+class Size:
+    """What an artifact takes on disk, in bytes: predicted from tokens and firings, before they are there.
+
+    Documents, vocabulary and manifest are left out: some dozen bytes a document, item or shard.
+    """
+
+    shards: int
+    by_feature: int
+    directions: int
+
+    @classmethod
+    def of(
+        cls, n_tokens: int, n_firings: float, *, n_shards: int, d_sae: int, d_in: int, reservoir: int | None = None
+    ) -> Size:
+        """Return the size; of a reservoir, the most that it may take: features that fire less keep less."""
+        firings = round(n_firings)
+        kept = firings if reservoir is None else min(firings, reservoir * d_sae)
+        a_feature = 8 if reservoir is None else 16  # a row pointer; with a reservoir the number of firings, too
+        return cls(
+            shards=20 * n_tokens + 8 * firings + _SHARD_HEADER * n_shards,  # three int32 and a row pointer a token
+            by_feature=12 * n_tokens + 8 * kept + a_feature * d_sae,
+            directions=2 * 4 * d_sae * (d_in + 1),
+        )
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.shards + self.by_feature + self.directions
+
+
+def check_room(
+    directory: Path,
+    sae: Sae,
+    planned: Plan,
+    pending: Sequence[int],
+    l0: float | None,
+    *,
+    reservoir: int | None = None,
+) -> None:
     """Log what the artifact will take on disk, where the L0 is known; refuse if it is not free (fault 26)."""
     if l0 is None or not pending:
         return
     kept, left = planned.stream.n_kept, sum(map(planned.n_kept, pending))
-    directions = 2 * 4 * sae.d_sae * (sae.d_in + 1)
-    shards, index = (
-        20 + 8 * l0,
-        12 + 8 * l0,
-    )  # bytes a token: three int32 and a row pointer; three int32; firings
-    total, need = kept * (shards + index) + directions, left * shards + kept * index + directions
+    widths = {"d_sae": sae.d_sae, "d_in": sae.d_in}
+    size = Size.of(kept, l0 * kept, n_shards=planned.n_shards, reservoir=reservoir, **widths)
+    missing = Size.of(left, l0 * left, n_shards=len(pending), **widths).shards
+    need = missing + size.by_feature + size.directions
     free = shutil.disk_usage(directory).free
     logger.info(
         "%s: %d tokens in %d shards; about %.0f MB on disk when finished, %.0f MB are free",
         directory.name,
         kept,
         planned.n_shards,
-        total / 1e6,
+        size.total / 1e6,
         free / 1e6,
     )
     if need > free:

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_model
+import worlds
 from tiny_model import CONTEXT, FEATURES, HOOK, TEXTS, WIDTH
 
 from atlas.artifacts import Artifact, Run
 from atlas.errors import BackendError, CapacityError, InputError, Interrupted
-from atlas.firings import Firings
+from atlas.firings import Firings, build_index, write_shard
 from atlas.ingest import activations as stage
 from atlas.ingest import shards
 from atlas.ingest.activations import activations, item_texts
@@ -321,7 +322,7 @@ def test_fault_41_sigkill_anywhere_gives_the_same_bytes(killed: tuple[Path, str]
     assert not list((run / STAGE).rglob(".*"))
 
 
-# ---- capacity and numbers
+# ---- capacity
 
 
 def test_fault_26_a_disk_that_fills_up_keeps_whole_shards(
@@ -359,14 +360,91 @@ def test_fault_26_too_small_a_disk_is_refused_before_the_run(
     assert not (tmp_path / STAGE / "shards").exists()
 
 
-def test_predicted_size_is_near(inputs: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Within a tenth and the headers of the files."""
+@pytest.mark.parametrize("contexts", ["all", "reservoir:2"])
+def test_predicted_size_is_near(
+    inputs: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture, contexts: str
+) -> None:
+    """Within a hundredth and the headers of four files; a reservoir of 2 is full for most features."""
     with caplog.at_level("INFO", logger="atlas"):
-        found = produce(tmp_path, inputs)
+        found = produce(tmp_path, inputs, contexts=contexts)
     line = next(record for record in caplog.records if "on disk when finished" in record.getMessage())
     assert isinstance(line.args, tuple)
     size = sum(entry["bytes"] for name, entry in found.files.items() if name.endswith("safetensors"))
-    assert size - 1000 * len(found.files) < line.args[3] * 1e6 < 1.1 * size
+    assert 0.99 * (size - 4 * 300) < line.args[3] * 1e6 < 1.05 * size
+
+
+@pytest.mark.parametrize("reservoir", [None, 20])
+def test_predicted_size_of_more_tokens(tmp_path: Path, reservoir: int | None) -> None:
+    """What 20,000 tokens and their firings take, within a hundredth."""
+    world = worlds.plan(independent=400)
+    firing = worlds.fire(world, n_documents=20, length=1000, seed=0)
+    for number, shard in enumerate(worlds.shards_of(firing, np.arange(20).repeat(1000), seed=0, size=3000)):
+        write_shard(tmp_path, number, shard, d_sae=world.d_sae)
+    build_index(tmp_path, n_shards=7, d_sae=world.d_sae, reservoir=reservoir)
+    size = shards.Size.of(20_000, firing.sum(), n_shards=7, d_sae=world.d_sae, d_in=16, reservoir=reservoir)
+    found = sum(path.stat().st_size for path in tmp_path.rglob("*.safetensors"))
+    assert size.shards + size.by_feature == pytest.approx(found, rel=0.01)
+
+
+# ---- the reservoir of contexts
+
+
+def test_contexts_are_kept_in_place_of_the_index(inputs: dict[str, Path], made: Artifact, tmp_path: Path) -> None:
+    """Everything else is the same bytes; a sample's rows and activations are the index's."""
+    found = produce(tmp_path, inputs, contexts="reservoir:3")
+    assert found.parameters == {**made.parameters, "contexts": "reservoir:3"}
+    assert set(found.files) ^ set(made.files) == {"by_feature.safetensors", "contexts.safetensors"}
+    assert all(made.files[name] == entry for name, entry in found.files.items() if name in made.files)
+    assert found.results == made.results
+    whole, sample = Firings(made.path), Firings(found.path)
+    assert sample.firing_count.tolist() == whole.firing_count.tolist()
+    assert sample.medians().tolist() == whole.medians().tolist()
+    for feature in range(FEATURES):
+        rows, activations = sample.contexts_of(feature)
+        assert len(rows) == min(3, whole.firing_count[feature])
+        at = np.searchsorted(whole.tokens_of(feature), rows)
+        assert whole.tokens_of(feature)[at].tolist() == rows.tolist()
+        assert whole.activations_of(feature)[at].tolist() == activations.tolist()
+    again = produce(tmp_path, inputs, contexts="reservoir:003")
+    assert again == found
+    for contexts, message in (("all", "'reservoir:3' -> 'unset'"), ("reservoir:4", "'reservoir:3' -> 'reservoir:4'")):
+        with pytest.raises(InputError, match=f"is finished with another configuration: contexts {message}"):
+            produce(tmp_path, inputs, contexts=contexts)
+    with pytest.raises(InputError, match="expected all or reservoir:K"):
+        produce(tmp_path, inputs, contexts="reservoir:0")
+
+
+def test_a_run_with_a_reservoir_ends_with_the_counts(inputs: dict[str, Path], tmp_path: Path) -> None:
+    """Later stages refuse it in one line; all of them in a row refuse before the first token."""
+    given = ["--model", inputs["model"], "--sae", inputs["sae"], "--corpus", inputs["corpus"], "--device", "cpu"]
+    run = ["--run", str(tmp_path / "run")]
+    reservoir = ["--contexts", "reservoir:64"]
+    refused = atlas("ingest", "all", *given, *run, *reservoir)
+    assert refused.returncode == 3
+    assert "--contexts reservoir:64 keeps a sample of each feature's firings, and edges needs" in refused.stderr
+    assert "remedy: end with --until counts, or give --contexts all" in refused.stderr
+    assert not (tmp_path / "run").exists()
+    counted = atlas("ingest", "all", *given, *run, *reservoir, "--until", "counts", "--json")
+    assert counted.returncode == 0, counted.stderr
+    assert json.loads(counted.stdout)["n_tokens"] > 0
+    for stage_name in ("edges", "structure"):
+        late = atlas("ingest", stage_name, *run)
+        assert late.returncode == 3
+        assert late.stderr.splitlines() == [
+            "error: 10-activations: the run keeps a reservoir of 64 contexts per feature, and this needs every one",
+            "remedy: make the activations in another run directory with `--contexts all`",
+        ]
+    wrong = atlas("ingest", "activations", *given, *run, "--contexts", "reservoir:none")
+    assert wrong.returncode == 2
+    assert "'reservoir:none' is neither all nor reservoir:K" in wrong.stderr
+
+
+def atlas(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "atlas", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+# ---- numbers
 
 
 def test_fault_14_nan_in_activations_names_the_place(
