@@ -129,9 +129,9 @@ def check_shard(shard: Shard, *, d_sae: int, place: str) -> None:
     lengths = (len(shard.document), len(shard.position), len(shard.indptr) - 1, len(shard.activations))
     if lengths != (n, n, n, nnz) or (shard.indptr[0], shard.indptr[-1]) != (0, nnz):
         raise InputError(f"{place}: lengths {lengths} do not fit {n} tokens and {nnz} firings", _REMEDY)
-    token, at = _first_fault(shard.indptr, shard.ids, shard.activations, d_sae)
-    if token < 0:
+    if _sound(shard.indptr, shard.ids, shard.activations, d_sae):
         return
+    token, at = _first_fault(shard.indptr, shard.ids, shard.activations, d_sae)
     if at < 0:
         raise InputError(f"{place}: the row pointer of token {token} does not ascend", _REMEDY)
     feature, activation = int(shard.ids[at]), float(shard.activations[at])
@@ -146,8 +146,31 @@ def check_shard(shard: Shard, *, d_sae: int, place: str) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
+def _sound(indptr, ids, activations, d_sae):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return whether there is no fault: loops without a branch, three times as fast as looking for the place.
+
+    Ids may fall only from one token to the next: as often as they do so at a token's first.
+    """
+    falls = 0
+    for k in range(1, len(ids)):
+        falls += ids[k] <= ids[k - 1]
+    wrong = 0
+    for k in range(len(ids)):
+        wrong += (ids[k] < 0) | (ids[k] >= d_sae)
+    for k in range(len(ids)):
+        wrong += not abs(activations[k]) < np.inf
+    for t in range(len(indptr) - 1):
+        k, end = indptr[t], indptr[t + 1]
+        if end < k or end > len(ids):
+            return False
+        if 0 < k < end:
+            falls -= ids[k] <= ids[k - 1]
+    return falls == 0 and wrong == 0
+
+
+@numba.njit(cache=True, nogil=True)
 def _first_fault(indptr, ids, activations, d_sae):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return (token, place in ids) of the first fault; place -1 for the row pointer's, (-1, -1) for none."""
+    """Return (token, place in ids) of the first fault; place -1 for the row pointer's."""
     for t in range(len(indptr) - 1):
         if indptr[t + 1] < indptr[t] or indptr[t + 1] > len(ids):
             return t, -1

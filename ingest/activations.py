@@ -182,9 +182,9 @@ def _compute(request: _Request, parameters: Mapping[str, Any], directory: Path) 
         planned = _plan(request, loaded)
         checkpoint()  # a library may have swallowed the exception that a signal raised
         sae = loaded.encoder.sae
-        kept = {"reservoir": request.reservoir}
-        write_shards(loaded.encoder, planned, journal, interruption, expect_l0=request.expect_l0, **kept)
-        build_index(directory, n_shards=planned.n_shards, d_sae=sae.d_sae, track=progress, **kept)
+        reservoir, n_shards = request.reservoir, planned.n_shards
+        write_shards(loaded.encoder, planned, journal, interruption, expect_l0=request.expect_l0, reservoir=reservoir)
+        build_index(directory, n_shards=n_shards, d_sae=sae.d_sae, reservoir=reservoir, track=progress)
         for name, arrays in sae.directions().items():
             write_arrays(directory / f"{name}.safetensors", arrays)
         _write_tables(directory, loaded, planned)

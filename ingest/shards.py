@@ -94,15 +94,8 @@ def write_shards(
             "hook_name": encoder.hook_name,
         }
     )
-    pending = [number for number in range(planned.n_shards) if not journal.holds(shard_path(directory, number))]
+    pending = _pending(journal, planned)
     done = planned.stream.n_kept - sum(map(planned.n_kept, pending))
-    if done:
-        logger.info(
-            "%s: %d of %d shards are done already",
-            directory.name,
-            planned.n_shards - len(pending),
-            planned.n_shards,
-        )
     check_room(directory, sae, planned, pending, sae.firings_a_token, reservoir=reservoir)
     fired = seen = 0
     with progress("activations", total=planned.stream.n_kept, unit="tokens", done=done) as advance:
@@ -117,6 +110,15 @@ def write_shards(
             fired, seen = fired + len(shard.ids), seen + shard.n_tokens
             if expect_l0 and seen >= L0_TOKENS > seen - shard.n_tokens:
                 check_l0(sae, fired / seen)
+
+
+def _pending(journal: Journal, planned: Plan) -> list[int]:
+    """Return the shards that are not done."""
+    directory, n_shards = journal.directory, planned.n_shards
+    pending = [number for number in range(n_shards) if not journal.holds(shard_path(directory, number))]
+    if len(pending) < n_shards:
+        logger.info("%s: %d of %d shards are done already", directory.name, n_shards - len(pending), n_shards)
+    return pending
 
 
 def compute_shard(encoder: Encoder, planned: Plan, number: int) -> Shard:
