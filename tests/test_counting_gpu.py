@@ -408,7 +408,7 @@ class TestChooseDevice:
     def test_without_a_driver(self, caplog: pytest.LogCaptureFixture) -> None:
         """Fault 21: a GPU that was asked for is never replaced by the CPU."""
         self.install(Cupy(devices=None))
-        self.refused("cuda:0", "no GPU works here: cudaErrorInsufficientDriver", "--device cpu", caplog)
+        self.refused("cuda:0", "CUDA finds no working GPU: cudaErrorInsufficientDriver", "--device cpu", caplog)
 
     def test_a_device_that_is_not_there(self) -> None:
         """The number of devices is named."""

@@ -275,7 +275,7 @@ def _try_device(number: int) -> str:
         count = runtime.getDeviceCount()
     except runtime.CUDARuntimeError as error:
         raise BackendError(
-            f"no GPU works here: {_first_line(error)}",
+            f"CUDA finds no working GPU: {_first_line(error)}",
             "give --device cpu, or install the GPU's driver (see nvidia-smi)",
         ) from error
     if number >= count:
@@ -327,3 +327,11 @@ def _first_line(error: Exception) -> str:
     """Return the first line of an error's message that says something."""
     lines = [line.strip() for line in str(error).splitlines()]
     return next((line for line in lines if any(map(str.isalpha, line))), type(error).__name__)
+
+
+def free_memory(device: int, *, sums: bool) -> int:
+    """Return the bytes of a CUDA device that totals may take: seven eighths of what is free."""
+    engine = CudaEngine(device, sums=sums)
+    with engine.use():
+        engine.release()
+        return engine.free_bytes() // 8 * 7
