@@ -34,7 +34,7 @@ SEED = 0
 """Seed of the contexts that are kept: another one only gives another sample of the same quality."""
 _MAX_TOKENS = 2**32 - 1
 _FIRING = 8  # bytes of a row (uint32) and an activation (float32)
-_RANKED = 16  # the same with a priority (uint64)
+_RANKED = 48  # the same with a priority (uint64), once more in order of rows, with what puts them in order
 
 
 @dataclass(frozen=True)
@@ -167,8 +167,7 @@ def feature_bands(paths: Sequence[Path], counts: npt.NDArray[np.int64], *, memor
         The shards do not hold the firings that `counts` says.
     """
     ranges = _cut(counts * _FIRING, memory)
-    most = max((int(counts[low:high].sum()) for low, high in ranges), default=0)
-    tokens, activations = np.empty(most, np.uint32), np.empty(most, np.float32)
+    tokens, activations = _buffers(counts, ranges)
     for low, high in ranges:
         indptr = _starts(counts[low:high])
         free = indptr[:-1].copy()
@@ -229,7 +228,7 @@ def context_bands(
     paths, counts
         As for `feature_bands`.
     memory
-        Bytes that a band's sample may take, 16 a firing; a band has one feature at least.
+        Bytes that a band's sample may take, 48 a firing; a band has one feature at least.
 
     Raises
     ------
@@ -322,13 +321,18 @@ def _move(source, target, priorities, tokens, activations):  # type: ignore[no-u
 
 
 def stored_bands(path: Path, *, memory: int) -> Iterator[Band]:
-    """Yield the firings of a finished index in bands, as `feature_bands` does, by one pass of ordinary reads."""
+    """Yield the firings of a finished index in bands, as `feature_bands` does, from one pass over the file."""
     with ArrayFile(path) as stored:
-        indptr = stored.read("indptr")
-        for low, high in _cut(np.diff(indptr) * _FIRING, memory):
-            start, stop = int(indptr[low]), int(indptr[high])
-            some = indptr[low : high + 1] - start
-            yield Band(low, high, some, stored.read("tokens", start, stop), stored.read("activations", start, stop))
+        whole = stored.read("indptr")
+        counts = np.diff(whole)
+        ranges = _cut(counts * _FIRING, memory)
+        tokens, activations = _buffers(counts, ranges)
+        for low, high in ranges:
+            indptr = whole[low : high + 1] - whole[low]
+            band = Band(low, high, indptr, tokens[: indptr[-1]], activations[: indptr[-1]])
+            stored.read_rows("tokens", int(whole[low]), band.tokens)
+            stored.read_rows("activations", int(whole[low]), band.activations)
+            yield band
 
 
 def positive_medians(bands: Iterator[Band], d_sae: int) -> npt.NDArray[np.float32]:
@@ -353,6 +357,14 @@ def _cut(sizes: npt.NDArray[np.int64], memory: int) -> list[tuple[int, int]]:
         ranges.append((low, high))
         low = high
     return ranges
+
+
+def _buffers(
+    counts: npt.NDArray[np.int64], ranges: Sequence[tuple[int, int]]
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]]:
+    """Return room for the rows and activations of the largest band: one after the other uses it."""
+    most = max((int(counts[low:high].sum()) for low, high in ranges), default=0)
+    return np.empty(most, np.uint32), np.empty(most, np.float32)
 
 
 def _starts(counts: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:

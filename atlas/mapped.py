@@ -138,14 +138,25 @@ class ArrayFile:
         ArtifactError
             The file became shorter since it was opened.
         """
-        shape, dtype = self.shape(name), _TYPES[self.header[name]["dtype"]]
+        shape = self.shape(name)
         high = shape[0] if high is None else high
-        row = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
-        out = np.empty((max(high - low, 0), *shape[1:]), dtype)
-        self._stream.seek(self.start + self.header[name]["data_offsets"][0] + low * row)
-        if out.size and self._stream.readinto(out.data.cast("B")) != out.nbytes:
-            raise self._unreadable("it became shorter while it was read")
+        out = np.empty((max(high - low, 0), *shape[1:]), self.dtype(name))
+        self.read_rows(name, low, out)
         return out
+
+    def read_rows(self, name: str, low: int, out: np.ndarray[Any, Any]) -> None:
+        """Read the rows `low`, `low + 1`, ... of an array into one of the same dtype, as many as it has.
+
+        Raises
+        ------
+        ArtifactError
+            The file became shorter since it was opened.
+        """
+        if out.size:
+            before = low * (out.nbytes // len(out))
+            self._stream.seek(self.start + self.header[name]["data_offsets"][0] + before)
+            if self._stream.readinto(out.data.cast("B")) != out.nbytes:
+                raise self._unreadable("it became shorter while it was read")
 
 
 class StreamedArrays:

@@ -6,6 +6,7 @@ the counts within documents, since features of real text come back in their docu
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ import numpy.typing as npt
 from atlas.artifacts import Run, Spec
 from atlas.files import write_arrays, write_table
 from atlas.firings import Firings, Shard, build_index, write_shard
+from atlas.ingest.cli import ingest
 from atlas.ingest.options import Size as Bytes
 from atlas.ingest.shards import Size
 
@@ -139,10 +141,10 @@ def finish(world: World) -> dict[str, Any]:
 
 def count_pairs(world: World) -> dict[str, Any]:
     """Run the stage of counts."""
-    from atlas.counting.stage import count
-
-    with Run(world.run) as run:
-        results = count(run, memory=world.memory).results
+    words = ["counts", "--run", str(world.run), "--memory", str(world.memory)]
+    with contextlib.redirect_stdout(sys.stderr):
+        ingest.main(words, prog_name="atlas ingest", standalone_mode=False)
+    results = json.loads((world.run / "20-counts" / "manifest.json").read_text("utf8"))["results"]
     disk = sum(path.stat().st_size for path in (world.run / "20-counts").rglob("*"))
     return {"pairs": results["n_pairs"], "disk_mb": disk / 1e6}
 
