@@ -31,7 +31,7 @@ logger = logging.getLogger("atlas")
 MANIFEST = "manifest.json"
 FORMATS = {
     "10-activations": 1,
-    "20-counts": 1,
+    "20-counts": 2,
     "30-edges": 2,
     "40-clusters": 1,
     "50-structure": 2,

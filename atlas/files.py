@@ -43,10 +43,13 @@ def write_json(path: Path, value: Any) -> None:
     _replace(path, lambda temporary: temporary.write_bytes(canonical(value, indent=1) + b"\n"))
 
 
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
-    """Write arrays to a safetensors file by replacing it whole."""
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]], *, durable: bool = True) -> None:
+    """Write arrays to a safetensors file by replacing it whole.
+
+    Scratch that only this process reads need not be `durable`: it is then not waited for until it is on disk.
+    """
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    _replace(path, lambda temporary: safetensors.numpy.save_file(whole, temporary))
+    _replace(path, lambda temporary: safetensors.numpy.save_file(whole, temporary), durable=durable)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
@@ -106,12 +109,13 @@ def _check_column(stage: str, table: str, column: Any, values: pa.ChunkedArray[A
         )
 
 
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+def _replace(path: Path, write: Callable[[Path], Any], *, durable: bool = True) -> None:
     temporary = path.with_name(f".{path.name}.partial")
     try:
         write(temporary)
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
+        if durable:
+            with temporary.open("rb+") as stream:
+                os.fsync(stream.fileno())
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)

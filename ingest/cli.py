@@ -41,6 +41,7 @@ def activations(run_directory: Path, as_json: bool, **given: Any) -> None:
 
 @ingest.command()
 @options.counting
+@options.device
 @options.memory
 @options.run
 @options.as_json
@@ -177,12 +178,16 @@ def stage_activations(
     return activations(run, model=model, sae=sae, corpus=opened, **given)
 
 
-def stage_counts(run: Run, **given: Any) -> Artifact:
+def stage_counts(
+    run: Run, *, memory: int = 4 * 2**30, threads: int | None = None, device: str = "auto", **given: Any
+) -> Artifact:
     """Return `20-counts`."""
+    from atlas.counting.cuda import choose_device
+    from atlas.counting.passes import Settings
     from atlas.counting.stage import count
     from atlas.ingest.progress import progress
 
-    return count(run, track=progress, **given)
+    return count(run, settings=Settings(memory, threads, choose_device(device)), track=progress, **given)
 
 
 def stage_edges(
@@ -251,7 +256,7 @@ _TESTING = (
 )  # fmt: skip
 STAGES = (
     (stage_activations, _SOURCE),
-    (stage_counts, ("span", "memory")),
+    (stage_counts, ("rules", "sums", "prune", "threads", "device", "span", "memory")),
     (stage_edges, _TESTING),
     (stage_clusters, ("resolutions", "seed")),
     (stage_structure, ("seed",)),

@@ -97,6 +97,8 @@ memory = click.option(
     help="Memory for counting; does not change the result.",
 )
 
+device = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda[:N].")
+
 source = options(
     click.option("--model", help="Model name, or a folder with a saved model."),
     click.option("--sae", help="SAE release, or a folder with a saved SAE."),
@@ -147,10 +149,25 @@ source = options(
         show_default=True,
         help="Firings kept by feature: all, or a sample of K each, for runs too long for the stages after counts.",
     ),
-    click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda[:N]."),
+    device,
     click.option("--expect-l0/--no-expect-l0", default=True, help="Stop where L0 is far from the registry's."),
 )
 counting = options(
+    click.option(
+        "--rule",
+        "rules",
+        multiple=True,
+        help="Firing rule counted beside `any` in the one pass: abs:T or rel:q.",
+    ),
+    click.option("--sums/--no-sums", default=False, show_default=True, help="Add up activations on joint tokens, too."),
+    click.option(
+        "--prune",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Leave out pairs seen on fewer tokens.",
+    ),
+    click.option("--threads", type=click.IntRange(min=1), help="Counting threads.  [default: all cores]"),
     click.option(
         "--span",
         type=click.IntRange(min=2),

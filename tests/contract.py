@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -148,7 +149,7 @@ class CounterContract:
         firing = draw(40, 200, 7, 11, bits=1, sums=True)
         scheme = Scheme(np.random.default_rng(2).permutation(40), RULES[:2], True)
         bounds = [0, *cuts, 200]
-        parts = [part(firing, start, stop) for start, stop in zip(bounds, bounds[1:], strict=False)]
+        parts = [part(firing, start, stop) for start, stop in itertools.pairwise(bounds)]
         whole = self.counted(scheme, firing)
         self.same(whole, self.counted(scheme, *parts))
         for order in (1, -1):

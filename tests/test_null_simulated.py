@@ -34,7 +34,8 @@ def stored(directory: Path, firing: np.ndarray[Any, Any], document: np.ndarray[A
 def pairs_of(firings: Firings, labels: np.ndarray[Any, Any], gates: Gates) -> testing.Tested:
     """Count and test firings in the strata of `labels`."""
     within = stratified_counts(firings.shards(), labels, n_strata=int(labels.max()) + 1, d_sae=firings.d_sae)
-    return testing.test_pairs(firings, count_pairs(firings, memory=2**30), labels, within, gates=gates)
+    counts = count_pairs(firings, firings.directory / ".scratch", memory=2**30)
+    return testing.test_pairs(firings, counts, labels, within, gates=gates)
 
 
 def claims(found: testing.Tested, gates: Gates) -> int:

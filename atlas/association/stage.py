@@ -98,7 +98,7 @@ class _Work:
     @classmethod
     def of(cls, run: Run, gates: Gates, memory: int, track: Track) -> Self:
         firings = Firings(run.artifact("10-activations").path)
-        counts = PairCounts(**read_arrays(run.artifact(COUNTS).path / PAIRS))
+        counts = PairCounts.of(read_arrays(run.artifact(COUNTS).path / PAIRS))
         return cls(firings, counts, *read_strata(run.artifact(COUNTS), firings.d_sae), gates, memory, track)
 
     def edges(self, directory: Path, phi_cut: float | None, target_degree: float) -> dict[str, Any]:
@@ -142,7 +142,7 @@ class _Work:
         place.mkdir()
         copy = permute_within_strata(self.firings, self.labels, place, seed=seed)
         within = stratified_counts(copy.shards(), self.labels, n_strata=self.within.shape[0], d_sae=copy.d_sae)
-        counts = count_pairs(copy, memory=self.memory)
+        counts = count_pairs(copy, place / ".scratch", memory=self.memory)
         tested = test_pairs(copy, counts, self.labels, within, gates=self.gates, track=self.track)
         shutil.rmtree(place)
         passing = int((tested.p <= real["p_cut"]).sum())

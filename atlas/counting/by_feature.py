@@ -96,7 +96,7 @@ def finalize(counted: Counted) -> PairCounts:
     columns = np.concatenate([band.columns for band in some]) if len(some) != 1 else some[0].columns
     counts = np.concatenate([band.joint_count for band in some], axis=1) if len(some) != 1 else some[0].joint_count
     sums = np.concatenate([band.joint_sum for band in some], axis=1) if len(some) != 1 else some[0].joint_sum
-    further = {}
+    further: dict[str, npt.NDArray[np.int64]] = {}
     for rule, firing, joint in zip(counted.scheme.rules[1:], counted.firing_count[1:], counts[1:], strict=True):
         further |= {f"firing_count:{rule}": firing.copy(), f"joint_count:{rule}": joint}
     if counted.scheme.sums:

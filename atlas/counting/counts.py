@@ -41,8 +41,9 @@ class PairCounts:
     def of(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Return the counts that `arrays` were stored from."""
         named = ("firing_count", "indptr", "columns", "joint_count")
+        firing_count, indptr, columns, joint_count = (arrays[name] for name in named)
         further = {name: array for name, array in arrays.items() if name not in named}
-        return cls(*(arrays[name] for name in named), further=further)
+        return cls(firing_count, indptr, columns, joint_count, further)
 
     @property
     def n_pairs(self) -> int:

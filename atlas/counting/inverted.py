@@ -61,7 +61,7 @@ class Inverted:
 def invert(
     scheme: Scheme,
     indptr: npt.NDArray[np.int64],
-    ids: npt.NDArray[np.integer],
+    ids: npt.NDArray[Any],
     levels: npt.NDArray[np.uint8] | None,
     amounts: npt.NDArray[np.integer] | None,
     *,
@@ -102,7 +102,7 @@ def invert(
     ranges = np.searchsorted(starts, np.linspace(0, nnz, threads + 1)).astype(np.int64)
     ranges[[0, -1]] = 0, d
     kind = np.uint16 if d << scheme.bits <= 2**16 else np.uint32
-    ranks = ids if overwrite else np.empty(nnz, kind)
+    ranks: npt.NDArray[Any] = ids if overwrite else np.empty(nnz, kind)
     free = _places_in_tokens(ranges, starts, tokens, indptr)
     work = np.zeros(d, np.int64)
     doubled = _sort_tokens(ranges, starts, tokens, by_rank, scheme.bits, free, indptr, ranks, amounts_both, work)

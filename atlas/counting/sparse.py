@@ -136,7 +136,10 @@ def sparse_bytes(scheme: Scheme, *, n_tokens: int, n_firings: int, threads: int)
 
 
 def ranges(before: npt.NDArray[np.int64], low: int, high: int, limit: int) -> Iterator[tuple[int, int]]:
-    """Yield half-open ranges of rows that have at most `limit` pairs, or are one row; row r has those from `before[r]` on."""
+    """Yield half-open ranges of rows that have room for `limit` pairs together, or are one row.
+
+    Row r has room for `before[r + 1] - before[r]`.
+    """
     while low < high:
         stop = int(np.searchsorted(before, before[low] + limit, side="right")) - 1
         stop = min(max(stop, low + 1), high)

@@ -2,59 +2,113 @@
 
 from __future__ import annotations
 
-import logging
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from atlas.artifacts import Artifact, Run, Spec
+from atlas.counting.by_feature import bands, finalize, row_pointer
 from atlas.counting.counts import PairCounts
-from atlas.counting.rowwise import RowwiseCounter, assemble, rows_that_fit, use_threads
+from atlas.counting.passes import Settings, count_shards, rules_of, scheme_of
+from atlas.counting.ranked import Counted
+from atlas.counting.rules import ANY, Rules, rule_names
+from atlas.counting.scheme import Scheme
 from atlas.counting.strata import SPAN, span_labels, stratified_counts
-from atlas.errors import CapacityError
+from atlas.errors import InputError
 from atlas.files import write_arrays
 from atlas.firings import Firings
+from atlas.mapped import StreamedArrays
 from atlas.tracking import Track, untracked
 
-logger = logging.getLogger("atlas")
-
+ACTIVATIONS = "10-activations"
 COUNTS = "20-counts"
 PAIRS = "pairs.safetensors"
 STRATA = "strata.safetensors"
+_SCRATCH = ".scratch"
 
 
 def count(
     run: Run,
     *,
+    rules: Sequence[str] = (ANY,),
+    sums: bool = False,
+    prune: int = 1,
     span: int = SPAN,
-    memory: int = 4 * 2**30,
-    threads: int | None = None,
+    settings: Settings | None = None,
     track: Track = untracked,
 ) -> Artifact:
     """Return the artifact of counts: pairs (int64, upper triangle) and firings per stratum.
 
     Parameters
     ----------
+    rules
+        Firing rules that are counted in the one pass; `any` always is.
+    sums
+        Whether the activations on joint tokens are added up, too.
+    prune
+        Pairs seen on fewer tokens are left out of the finished counts: exactly, never part by part.
     span
         Longest stratum in tokens.
-    memory
-        Bytes for the triangle of counters; where it is larger, row panels are counted in several
-        passes over the shards. It does not change the result.
-    threads
-        Counting threads, all cores by default. They do not change the result.
+    settings
+        Memory, threads and device. They do not change the result.
     track
         Told of the tokens counted.
+
+    Raises
+    ------
+    InputError
+        A rule is none, or no firing passes it (fault 45).
+    CapacityError
+        The memory is too small for any way to count (fault 25), or the disk is full.
     """
-    spec = Spec(COUNTS, {"firing_rule": "any", "span": span}, ("10-activations",))
-    return run.produce(spec, lambda directory: _compute(run, directory, span, memory, threads, track))
+    settings = settings or Settings()
+    spec = counts_spec(rules=rules, sums=sums, prune=prune, span=span)
+
+    def compute(directory: Path) -> dict[str, Any]:
+        firings = Firings(run.artifact(ACTIVATIONS).path)
+        scheme, found = run_scheme(run, firings, spec, memory=settings.memory)
+        scratch = directory / _SCRATCH
+        counted = count_shards(
+            firings, None, scratch, scheme=scheme, rules=found, settings=settings, prune=prune, track=track
+        )
+        results = write_counts(directory, counted, firings, prune=prune, span=span, memory=settings.memory)
+        shutil.rmtree(scratch, ignore_errors=True)
+        return results
+
+    return run.produce(spec, compute)
 
 
-def _compute(run: Run, directory: Path, span: int, memory: int, threads: int | None, track: Track) -> dict[str, Any]:
-    firings = Firings(run.artifact("10-activations").path)
-    use_threads(threads)
-    counts = count_pairs(firings, memory=memory, track=track)
-    write_arrays(directory / PAIRS, counts.arrays())
+def counts_spec(*, rules: Sequence[str], sums: bool, prune: int, span: int) -> Spec:
+    """Return what decides the artifact of counts: the same for one process, many jobs, and a cluster."""
+    parameters = {"rules": list(rule_names(rules)), "sums": sums, "prune": prune, "span": span}
+    return Spec(COUNTS, parameters, (ACTIVATIONS,))
+
+
+def run_scheme(run: Run, firings: Firings, spec: Spec, *, memory: int) -> tuple[Scheme, Rules]:
+    """Return the scheme that a run's activations are counted by, and its rules with what they compare against."""
+    names = tuple(spec.parameters["rules"])
+    source = run.artifact(ACTIVATIONS).digest
+    found = rules_of(firings, names, memory=memory)
+    return scheme_of(firings, found, sums=spec.parameters["sums"], source=source), found
+
+
+def write_counts(
+    directory: Path, counted: Counted, firings: Firings, *, prune: int, span: int, memory: int
+) -> dict[str, Any]:
+    """Write the files of the artifact, and return its figures.
+
+    Raises
+    ------
+    InputError
+        No firing passes a rule (fault 45).
+    """
+    for rule, fired in zip(counted.scheme.rules, counted.firing_count.sum(1).tolist(), strict=True):
+        if not fired:
+            raise InputError(f"no firing passes the rule {rule}", "give a lower threshold, or leave the rule out")
+    kept, increments = _write_pairs(directory / PAIRS, counted, memory=memory)
     labels = span_labels(firings.document, span=span)
     n_strata = int(labels[-1]) + 1 if len(labels) else 0
     within = stratified_counts(firings.shards(), labels, n_strata=n_strata, d_sae=firings.d_sae)
@@ -72,37 +126,44 @@ def _compute(run: Run, directory: Path, span: int, memory: int, threads: int | N
         "n_tokens": firings.n_tokens,
         "d_sae": firings.d_sae,
         "n_strata": n_strata,
-        "n_pairs": counts.n_pairs,
-        "n_increments": int(counts.joint_count.sum()),
+        "n_pairs": kept,
+        "n_increments": increments,
+        "n_firings": dict(zip(counted.scheme.rules, counted.firing_count.sum(1).tolist(), strict=True)),
     }
 
 
-def count_pairs(firings: Firings, *, memory: int, track: Track = untracked) -> PairCounts:
-    """Return the counts of all firings, in as many passes as the memory asks for.
+def _write_pairs(path: Path, counted: Counted, *, memory: int) -> tuple[int, int]:
+    """Write the pairs in bands; return how many pairs, and joint tokens of the rule `any` over all of them."""
+    scheme = counted.scheme
+    indptr = row_pointer(counted)
+    d, n = scheme.d_sae, int(indptr[-1])
+    joint = ["joint_count", *(f"joint_count:{rule}" for rule in scheme.rules[1:])]
+    fired = ["firing_count", *(f"firing_count:{rule}" for rule in scheme.rules[1:])]
+    sums = ["joint_sum_a", "joint_sum_b"] if scheme.sums else []
+    shapes = {
+        **dict.fromkeys(fired, ((d,), "int64")),
+        "indptr": ((d + 1,), "int64"),
+        **dict.fromkeys((*joint, *sums), ((n,), "int64")),
+        "columns": ((n,), "int32"),
+    }
+    increments = 0
+    with StreamedArrays(path, shapes) as out:
+        out.write("indptr", indptr)
+        for name, values in zip(fired, counted.firing_count, strict=True):
+            out.write(name, values)
+        for band in bands(counted, indptr, memory=memory // 2):
+            at = int(indptr[band.low])
+            out.write("columns", band.columns, at=at)
+            for name, values in zip((*joint, *sums), (*band.joint_count, *band.joint_sum[: len(sums)]), strict=True):
+                out.write(name, values, at=at)
+            increments += int(band.joint_count[0].sum())
+    return n, increments
 
-    Raises
-    ------
-    CapacityError
-        Not even one row fits.
-    """
-    order = np.argsort(-firings.firing_count, kind="stable")
-    d, low, parts = firings.d_sae, 0, []
-    ranges = []
-    while low < d:
-        high = min(d, rows_that_fit(low, memory))
-        if high == low:
-            raise CapacityError(
-                f"one row of {low} counters does not fit in {memory} bytes", f"give --memory {4 * d} or more"
-            )
-        ranges.append((low, high))
-        low = high
-    if len(ranges) > 1:
-        logger.info("counting in %d passes: the triangle does not fit in %.1f GiB", len(ranges), memory / 2**30)
-    with track("counts", total=len(ranges) * firings.n_tokens, unit="tokens") as advance:
-        for rows in ranges:
-            counter = RowwiseCounter(order, rows=rows, memory=memory)
-            for shard in firings.shards():
-                counter.update(shard.indptr, shard.ids)
-                advance(shard.n_tokens)
-            parts.append(counter.pairs())
-    return assemble(firings.firing_count, parts)
+
+def count_pairs(firings: Firings, scratch: Path, *, memory: int, track: Track = untracked) -> PairCounts:
+    """Return the counts of all firings under the rule `any`, in memory; `scratch` is a folder for the pass."""
+    scheme = scheme_of(firings, Rules((ANY,), ()))
+    counted = count_shards(
+        firings, None, scratch, scheme=scheme, rules=Rules((ANY,), ()), settings=Settings(memory=memory), track=track
+    )
+    return finalize(counted)

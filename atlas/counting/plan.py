@@ -1,0 +1,135 @@
+"""Which way to count: a dense triangle, panels of its rows, or sparse rows, by the memory and time that each takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from atlas.counting import cuda
+from atlas.counting.scheme import Scheme
+from atlas.counting.sparse import sparse_bytes
+from atlas.counting.triangle import CHUNK_FIRINGS, cell_bytes, rows_that_fit, triangle_size
+from atlas.errors import CapacityError
+
+_FIRING_BYTES = 48  # of a chunk while it is read and inverted: ids, activations, levels, amounts, index
+_CELLS = 0.6  # share of the memory for cells: the rest is for the chunk and for pairs that are finished
+_NS_PAIR, _NS_SPARSE_PAIR, _NS_MERGED_PAIR = 1.6, 5.0, 12.0  # nanoseconds, measured (benchmarks/counting.py)
+_NS_FIRING, _NS_CELL = 8.0, 2.0
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the tokens are counted; no plan changes the result.
+
+    Attributes
+    ----------
+    strategy
+        `triangle` (one pass), `panels` (a pass for each range of rows) or `sparse` (rows of all tokens, or
+        of `parts` runs of tokens that are merged).
+    panels
+        Ranges of ranks whose rows are counted at once.
+    parts
+        Runs of tokens that are counted apart.
+    chunk_firings
+        Firings that are inverted at once.
+    estimate
+        Bytes of the host's memory that counting is expected to take at most.
+    on_gpu
+        Bytes of the GPU's memory that the totals take.
+    """
+
+    strategy: str
+    panels: tuple[tuple[int, int], ...]
+    parts: int
+    chunk_firings: int
+    estimate: int
+    on_gpu: int = 0
+
+    def describe(self, memory: int) -> str:
+        """Return one phrase for the log."""
+        how = {
+            "triangle": "a dense triangle, one pass",
+            "panels": f"a dense triangle in {len(self.panels)} panels of rows, a pass each",
+            "sparse": "sparse rows" + (f" of {self.parts} runs of tokens, merged" if self.parts > 1 else ", one pass"),
+        }[self.strategy]
+        totals = f"; {self.on_gpu / GIB:.2f} GiB on the GPU" if self.on_gpu else ""
+        return f"{how}; about {self.estimate / GIB:.2f} of {memory / GIB:.2f} GiB{totals}"
+
+
+def plan_counts(scheme: Scheme, *, n_tokens: int, n_firings: int, memory: int, threads: int) -> Plan:
+    """Return the quickest plan that fits.
+
+    Parameters
+    ----------
+    n_tokens, n_firings
+        What is to be counted.
+    memory
+        Bytes that counting may take, beside the program itself.
+    threads
+        Counting threads: each has a row of counters.
+
+    Raises
+    ------
+    CapacityError
+        No plan fits: the memory that would is named (fault 25).
+    """
+    d = scheme.d_sae
+    floor = 64 * 2**20 + 256 * d + _sparse(scheme, 1, min(n_firings, 2**16), threads)
+    if memory < floor:
+        raise CapacityError(
+            f"counting {d} features needs {floor / 2**20:.0f} MiB at least, {memory / 2**20:.0f} MiB are allowed",
+            f"give --memory {-(-floor // 2**20)}M or more",
+        )
+    chunk = max(min(CHUNK_FIRINGS, n_firings, memory // 4 // _FIRING_BYTES), 1)
+    cells = int(_CELLS * memory)
+    panels = _panels(scheme, cells)
+    pairs = n_firings * n_firings / max(n_tokens, 1) / 2
+    fixed = _sparse(scheme, 0, 0, threads)
+    growing = _sparse(scheme, n_tokens, n_firings, threads) - fixed
+    parts = max(1, -(-growing // max(int(_CELLS * memory) - fixed, 2**20)))
+    dense_ns = pairs * _NS_PAIR + len(panels) * n_firings * _NS_FIRING + triangle_size(0, d) * _NS_CELL
+    sparse_ns = pairs * (_NS_SPARSE_PAIR + _NS_MERGED_PAIR * (parts > 1))
+    if panels and (len(panels) == 1 or dense_ns <= sparse_ns):
+        used = max(triangle_size(*rows) for rows in panels) * cell_bytes(scheme)
+        estimate = used + chunk * _FIRING_BYTES
+        return Plan("triangle" if len(panels) == 1 else "panels", panels, 1, chunk, estimate)
+    estimate = _sparse(scheme, -(-n_tokens // parts), -(-n_firings // parts), threads) + chunk * _FIRING_BYTES
+    return Plan("sparse", ((0, d),), parts, chunk, estimate)
+
+
+def plan_gpu(scheme: Scheme, *, n_tokens: int, n_firings: int, memory: int, free: int) -> Plan:
+    """Return the panels of rows whose totals fit in `free` bytes of a GPU; `memory` is the host's, for chunks.
+
+    Raises
+    ------
+    CapacityError
+        Not even one row fits (fault 24).
+    """
+    low, panels = 0, []
+    while low < scheme.d_sae:
+        high = min(cuda.rows_that_fit(low, free // cuda.bytes_a_pair(scheme)), scheme.d_sae)
+        if high == low:
+            raise CapacityError(
+                f"a row of {low} totals does not fit in {free / GIB:.2f} GiB of the GPU's memory", "give --device cpu"
+            )
+        panels.append((low, high))
+        low = high
+    chunk = max(min(16 * CHUNK_FIRINGS, n_firings, memory // 4 // _FIRING_BYTES), 1)
+    used = max(cuda.pairs_of_rows(*rows) for rows in panels) * cuda.bytes_a_pair(scheme)
+    return Plan("triangle" if len(panels) == 1 else "panels", tuple(panels), 1, chunk, chunk * _FIRING_BYTES, used)
+
+
+def _sparse(scheme: Scheme, n_tokens: int, n_firings: int, threads: int) -> int:
+    return sparse_bytes(scheme, n_tokens=n_tokens, n_firings=n_firings, threads=threads)
+
+
+def _panels(scheme: Scheme, memory: int) -> tuple[tuple[int, int], ...]:
+    """Return ranges of rows that fit in `memory`, all of them; none where a single row does not."""
+    found, low = [], 0
+    while low < scheme.d_sae:
+        high = rows_that_fit(scheme, low, memory)
+        if high == low:
+            return ()
+        found.append((low, high))
+        low = high
+    return tuple(found)
