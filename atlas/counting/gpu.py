@@ -25,7 +25,7 @@ MINIMUM = 256
 """Firings of a chunk below which no smaller one is tried."""
 _MOST = 2**30
 """Most firings of a chunk: places in it are 32 bit."""
-_EMITTED = 2**23
+_EMITTED = 2**24
 """Counters looked through at once when pairs are emitted."""
 _NOWHERE = 2**32 - 1
 
@@ -380,7 +380,8 @@ class GpuCounter(Counter):
             try:
                 first, last = (pairs_of_rows(self.rows[0], row) for row in (low, high))
                 counters = self._joint[first << bits : last << bits].reshape(-1, 1 << bits)
-                kept = xp.flatnonzero(counters.sum(1, dtype=xp.int64) >= max(prune, 1))
+                seen = sum((counters[:, level] for level in range(1, 1 << bits)), counters[:, 0])
+                kept = xp.flatnonzero(seen >= max(prune, 1))
                 ranks = xp.arange(low, high + 1, dtype=xp.int64)
                 starts = ranks * (ranks - 1) // 2 - low * (low - 1) // 2
                 columns = kept - starts[xp.searchsorted(starts, kept, side="right") - 1]
