@@ -7,10 +7,12 @@ import ctypes
 import importlib.util
 import logging
 import re
+import runpy
 import shutil
 import sys
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -107,6 +109,13 @@ def test_nvrtc_compiles_every_variant(arch: str, sums: bool, threads: int) -> No
     """The source that runs on the host here is one that CUDA's compiler takes, for each kind of GPU."""
     binary = compiled(kernel_source(), arch, kernel_options(sums=sums, threads=threads))
     assert all(name.encode() in binary for name in KERNELS)
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_nvrtc_compiles_the_kernels_of_the_figures(arch: str) -> None:
+    """What measures the backend is ready for the first GPU, too."""
+    source = runpy.run_path(str(Path(__file__).parent.parent / "benchmarks" / "gpu_figures.py"))["SOURCE"]
+    assert compiled(source, arch, ("-std=c++17",))
 
 
 class Scarce(HostEngine):
