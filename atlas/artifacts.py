@@ -122,6 +122,7 @@ class Run:
         self.path = Path(path)
         self._lock: filelock.FileLock | None = None
         self._verified: dict[str, Artifact] = {}
+        self._remarks: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         try:
@@ -227,8 +228,10 @@ class Run:
             if not resume:
                 shutil.rmtree(directory, ignore_errors=True)
             directory.mkdir(parents=True, exist_ok=True)
+            self._remarks = {}
             with _measured() as made:
                 results = compute(directory)
+            made.update(self._remarks)
             _write_manifest(directory, spec, inputs, results, made)
         except OSError as error:
             if error.errno in NO_ROOM:
@@ -238,6 +241,10 @@ class Run:
         artifact = self.artifact(spec.name)
         logger.info("%s: %.1f s, %.0f MiB at most", spec.name, made["wall_seconds"], made["peak_memory_mib"])
         return artifact
+
+    def remark(self, **remarks: Any) -> None:
+        """Keep in `made` how the artifact that is being computed is made: what does not decide its content."""
+        self._remarks.update(remarks)
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -78,6 +78,7 @@ def count_shards(
     settings: Settings,
     prune: int = 1,
     track: Track = untracked,
+    tell: Callable[[Plan], None] = lambda plan: None,
 ) -> Counted:
     """Return the counts of some shards, or of all.
 
@@ -91,6 +92,8 @@ def count_shards(
         Pairs seen on fewer of these tokens are left out.
     track
         Told of the tokens counted.
+    tell
+        Told how they are counted, which the log is, too.
     """
     work = Work.of(firings, numbers, scheme, rules)
     threads = use_threads(settings.threads)
@@ -100,6 +103,7 @@ def count_shards(
     else:
         plan = plan_gpu(scheme, **sizes, memory=settings.memory, free=free_memory(settings.gpu, sums=scheme.sums))
     logger.info("counts: %s", plan.describe(settings.memory))
+    tell(plan)
     spool = Spool(scratch / "rows", limit=settings.memory // 5)
     with track("counts", total=work.n_tokens * len(plan.panels), unit="tokens") as advance:
         firing_count, covered = _fill(spool, work, plan, scratch, settings, prune, advance)
@@ -111,6 +115,7 @@ def _fill(
 ) -> tuple[npt.NDArray[np.int64], TokenRanges]:
     """Put the pairs of all rows into the spool as the plan says; return firing counts and covered tokens."""
     if plan.parts > 1:
+        scratch.mkdir(parents=True, exist_ok=True)
         parts = []
         for number, some in enumerate(work.split(plan.parts)):
             counter: Counter = SparseCounter(work.scheme)

@@ -45,6 +45,17 @@ class Plan:
     estimate: int
     on_gpu: int = 0
 
+    def remarks(self, memory: int) -> dict[str, object]:
+        """Return what the manifest keeps of how the counts were made."""
+        return {
+            "counted_as": self.strategy,
+            "passes": len(self.panels),
+            "parts": self.parts,
+            "memory_given_mib": round(memory / 2**20),
+            "memory_estimated_mib": max(1, round(self.estimate / 2**20)),
+            "gpu_memory_mib": round(self.on_gpu / 2**20),
+        }
+
     def describe(self, memory: int) -> str:
         """Return one phrase for the log."""
         how = {
@@ -53,7 +64,7 @@ class Plan:
             "sparse": "sparse rows" + (f" of {self.parts} runs of tokens, merged" if self.parts > 1 else ", one pass"),
         }[self.strategy]
         totals = f"; {self.on_gpu / GIB:.2f} GiB on the GPU" if self.on_gpu else ""
-        return f"{how}; about {self.estimate / GIB:.2f} of {memory / GIB:.2f} GiB{totals}"
+        return f"{how}; about {max(1, self.estimate / 2**20):,.0f} of {memory / 2**20:,.0f} MiB{totals}"
 
 
 def plan_counts(scheme: Scheme, *, n_tokens: int, n_firings: int, memory: int, threads: int) -> Plan:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from atlas.counting.scheme import FIXED_POINT
+from atlas.counting.scheme import FIXED_POINT, MAX_RULES
 from atlas.errors import InputError
 from atlas.shards import Shard
 
@@ -38,8 +38,17 @@ def rule_name(text: str) -> str:
 
 
 def rule_names(texts: Sequence[str]) -> tuple[str, ...]:
-    """Return the rules of a pass in their one order: `any`, then the others by name, each once."""
-    return (ANY, *sorted({rule_name(text) for text in texts} - {ANY}))
+    """Return the rules of a pass in their one order: `any`, then the others by name, each once.
+
+    Raises
+    ------
+    InputError
+        One is no rule, or there are too many for one pass: a pair has a counter for each combination.
+    """
+    names = (ANY, *sorted({rule_name(text) for text in texts} - {ANY}))
+    if len(names) > MAX_RULES:
+        raise InputError(f"{len(names)} firing rules, at most {MAX_RULES} in one pass", "count some in another --run")
+    return names
 
 
 @dataclass(frozen=True)

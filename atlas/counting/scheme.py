@@ -49,15 +49,15 @@ class Scheme:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "order", np.asarray(self.order, np.int32))
+        if self.d_sae > 2 ** (32 - self.bits):
+            raise InputError(
+                f"{self.d_sae} features and {len(self.rules)} rules do not fit in 32 bits", "count fewer rules at once"
+            )
         if not np.array_equal(np.sort(self.order), np.arange(self.d_sae)):
             raise InputError("the order of features is not a permutation", "give every feature exactly once")
         if self.rules[:1] != ("any",) or len(set(self.rules)) != len(self.rules) or len(self.rules) > MAX_RULES:
             raise InputError(
                 f"firing rules {', '.join(self.rules)}", f"begin with any, at most {MAX_RULES}, each of them once"
-            )
-        if self.d_sae > 2 ** (32 - self.bits):
-            raise InputError(
-                f"{self.d_sae} features and {len(self.rules)} rules do not fit in 32 bits", "count fewer rules at once"
             )
 
     @property

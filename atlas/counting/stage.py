@@ -72,8 +72,9 @@ def count(
         scheme, found = run_scheme(run, firings, spec, memory=settings.memory)
         scratch = directory / _SCRATCH
         counted = count_shards(
-            firings, None, scratch, scheme=scheme, rules=found, settings=settings, prune=prune, track=track
-        )
+            firings, None, scratch, scheme=scheme, rules=found, settings=settings, prune=prune, track=track,
+            tell=lambda plan: run.remark(**plan.remarks(settings.memory)),
+        )  # fmt: skip
         results = write_counts(directory, counted, firings, prune=prune, span=span, memory=settings.memory)
         shutil.rmtree(scratch, ignore_errors=True)
         return results
