@@ -38,6 +38,11 @@ class Floor:
         """Increments done."""
         return self._times * self._threads * len(self._places)
 
+    def warm(self) -> None:
+        """Compile, and start the threads."""
+        numba.set_num_threads(self._threads)
+        _increment(self._rows.copy(), self._places, 1)
+
     def count(self, lap: Lap) -> None:
         """Increment."""
         numba.set_num_threads(self._threads)

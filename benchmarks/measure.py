@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
+from atlas.errors import CapacityError
 from benchmarks.methods import Method, as_matrix
 from benchmarks.registry import METHODS, Size
-from benchmarks.synthetic import Firing, synthetic
+from benchmarks.synthetic import Firing
 
 ROOT = Path(__file__).parent.parent
 
@@ -81,8 +82,8 @@ def _measure_here(asked: Asked) -> Measured:
     firing = Firing.load(Path(asked.folder)).head(asked.n_tokens)
     about = METHODS[asked.method]
     try:
-        _count(about.make(_tiny(firing), asked.threads, asked.memory))  # compiles, loads, starts threads
         method = about.make(firing, asked.threads, asked.memory)
+        method.warm()
     except ImportError as error:
         return Measured(failure=f"not installed ({error.name or 'libraries missing'})")
     start = _reset_peak()
@@ -90,13 +91,11 @@ def _measure_here(asked: Asked) -> Measured:
         seconds, processor_seconds, laps = _count(method)
     except MemoryError:
         return Measured(failure="memory ran out")
+    except CapacityError as error:
+        return Measured(failure=f"not timed: {error}")
     peak = _status("VmHWM") - start
     pairs, total = method.summary()
     return Measured(seconds, processor_seconds, laps, peak, method.work, pairs, total)
-
-
-def _tiny(firing: Firing) -> Firing:
-    return synthetic(50, 64, l0=5, rules=firing.levels is not None)
 
 
 def _count(method: Method) -> tuple[float, float, dict[str, float]]:

@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from atlas.counting.plan import plan_counts
 from atlas.counting.ranked import Ranked
 from atlas.counting.scheme import Scheme
-from atlas.counting.sparse import SparseCounter, sparse_bytes
-from atlas.counting.triangle import CHUNK_FIRINGS, TriangleCounter, cell_bytes, rows_that_fit, triangle_size
-from benchmarks.synthetic import RULES, Firing
+from atlas.counting.sparse import SparseCounter
+from atlas.counting.triangle import TriangleCounter
+from atlas.errors import CapacityError
+from benchmarks.synthetic import RULES, Firing, synthetic
 
 Lap = Callable[[str], None]
 """Called with a name when a part of the work is done, for its time."""
@@ -32,6 +34,9 @@ class Method(Protocol):
     """One way to count, from an input in the form that it likes best; that form is made before the clock starts."""
 
     def __init__(self, firing: Firing, threads: int, memory: int) -> None: ...
+
+    def warm(self) -> None:
+        """Compile, load and start all that counting uses."""
 
     def count(self, lap: Lap) -> None:
         """Do what is timed."""
@@ -52,6 +57,14 @@ class _OfFiring:
 
     def __init__(self, firing: Firing, threads: int, memory: int) -> None:
         self.firing, self.threads, self.memory = firing, threads, memory
+
+    def warm(self) -> None:
+        """Count something tiny."""
+        type(self)(synthetic(50, 64, l0=5), self.threads, self.memory).count(lambda name: None)
+
+    def count(self, lap: Lap) -> None:
+        """Do what is timed."""
+        raise NotImplementedError
 
     @property
     def work(self) -> int:
@@ -239,6 +252,16 @@ class Ours(_OfFiring):
         """Increments done under the first rule."""
         return self.firing.increments
 
+    def warm(self) -> None:
+        """Count the first rows, as both backends do: kernels are compiled for the width of ranks and for levels."""
+        numba.set_num_threads(self.threads)
+        rules = self._how["rules"]
+        few = synthetic(50, self.firing.d, l0=5, rules=rules > 1)
+        for kind in (SparseCounter, TriangleCounter):
+            counter = kind(Scheme(by_density(few), rules=RULES[:rules]), rows=(0, min(64, few.d)))
+            counter.update(few.indptr, few.ids, few.levels)
+            list(counter.ranked())
+
     def count(self, lap: Lap) -> None:
         """Count and read the finished rows through."""
         self._pairs = self._total = 0
@@ -267,11 +290,11 @@ def by_density(firing: Firing) -> npt.NDArray[np.int32]:
     return np.argsort(-counts, kind="stable").astype(np.int32)
 
 
-def shards(firing: Firing) -> Iterator[tuple[slice, npt.NDArray[np.int64]]]:
-    """Yield the entries and the row pointer of runs of tokens of at most `CHUNK_FIRINGS` firings."""
+def chunks(firing: Firing, firings: int) -> Iterator[tuple[slice, npt.NDArray[np.int64]]]:
+    """Yield the entries and the row pointer of runs of tokens of at most so many firings."""
     start = 0
     while start < firing.n_tokens:
-        stop = int(np.searchsorted(firing.indptr, firing.indptr[start] + CHUNK_FIRINGS, side="right")) - 1
+        stop = int(np.searchsorted(firing.indptr, firing.indptr[start] + firings, side="right")) - 1
         stop = min(max(stop, start + 1), firing.n_tokens)
         indptr = firing.indptr[start : stop + 1]
         yield slice(int(indptr[0]), int(indptr[-1])), indptr - indptr[0]
@@ -292,21 +315,19 @@ def ours(
     """Yield the pairs seen on `prune` tokens or more, in ranges of rows; the order of features is found here, too."""
     numba.set_num_threads(threads)
     scheme = Scheme(by_density(firing), rules=RULES[:rules])
-    sparse = sparse_bytes(scheme, n_tokens=firing.n_tokens, n_firings=len(firing.ids), threads=threads)
-    if backend == "planned":
-        cells = triangle_size(0, d)
-        fits = cells * cell_bytes(scheme) <= memory
-        backend = "triangle" if (fits and cells <= firing.increments) or sparse > memory else "sparse"
-    low = 0
-    while low < d:
-        high = d if backend == "sparse" else rows_that_fit(scheme, low, memory)
-        counter = (SparseCounter if backend == "sparse" else TriangleCounter)(scheme, rows=(low, high))
-        for some, indptr in shards(firing):
-            counter.update(indptr, firing.ids[some], firing.levels[some] if rules > 1 else None)  # type: ignore[index]
-        if backend == "triangle":  # the sparse one gathers first, and counts when rows are asked for
+    plan = plan_counts(scheme, n_tokens=firing.n_tokens, n_firings=len(firing.ids), memory=memory, threads=threads)
+    sparse = plan.strategy == "sparse" if backend == "planned" else backend == "sparse"
+    if sparse and plan.parts > 1:
+        raise CapacityError("the firings do not fit at once", "parts that are merged on disk are not timed here")
+    for rows in plan.panels if backend == "planned" else [(0, d)]:
+        counter = (SparseCounter if sparse else TriangleCounter)(scheme, rows=rows)
+        for some, indptr in chunks(firing, plan.chunk_firings):
+            levels = firing.levels[some] if rules > 1 and firing.levels is not None else None
+            counter.update(indptr, firing.ids[some], levels)
+        if not sparse and rows == (0, d):  # the sparse one gathers first, and counts when rows are asked for
             lap("counted")
         yield from counter.ranked(prune=prune)
-        low = high
+        del counter  # the next panel's cells come in the place of these
 
 
 def _by_feature(block: Ranked, order: npt.NDArray[np.int32]) -> Entries:

@@ -119,7 +119,7 @@ def _row(outcome: Outcome, run: Run) -> str:
 
 
 def _ratio(ratios: list[float]) -> str:
-    return f"{median(ratios):.1f}{BY}" if ratios else NONE
+    return f"{median(ratios):#.3g}".rstrip(".") + BY if ratios else NONE
 
 
 def _notes(outcome: Outcome) -> list[str]:

@@ -17,7 +17,7 @@ from benchmarks.measure import Measured, size_of
 from benchmarks.methods import as_matrix
 from benchmarks.registry import METHODS, Size
 from benchmarks.report import Outcome, document
-from benchmarks.synthetic import GROUP, MEMBER, Firing, synthetic
+from benchmarks.synthetic import GROUP, Firing, synthetic
 
 
 def same(one: Firing, other: Firing) -> bool:
@@ -62,7 +62,6 @@ def test_planted_groups_fire_together() -> None:
     cliques = [np.median([lift[a, b] for a, b in combinations(group, 2)]) for group in planted[1::2]]
     stars = [np.median([lift[group[0], leaf] for leaf in group[1:]]) for group in planted[::2]]
     assert min(np.median(cliques), np.median(stars)) > 5
-    assert MEMBER < 1
 
 
 def test_levels_are_nested_and_not() -> None:
@@ -98,6 +97,7 @@ def test_every_method_gives_the_same_counts(name: str) -> None:
     a, b = np.nonzero(joint >= (5 if METHODS[name].pruned else 1))
     try:
         method = METHODS[name].make(firing, 1, 2**30)
+        method.warm()
         method.count(lambda lap: None)
     except ImportError as error:
         pytest.skip(str(error))
@@ -128,7 +128,7 @@ def test_ratios_are_of_one_round() -> None:
     assert outcome.ratios(("scipy", 1), ("ours", 1)) == [0.5, 3, 4]
     assert outcome.ratios(("scipy", 1), ("ours", 1), measure="memory") == [2, 0.5, 0.5]
     text = document([outcome], command="command", machine="a machine", versions="none", repeats=3)
-    assert "| 16k | SciPy's time by ours | 3.0x | at least 10 |" in text
+    assert "| 16k | SciPy's time by ours | 3.00x | at least 10 |" in text
     assert "does not fit (needs 9 GB)" in text
     assert "| ~10.00 |" in text
     assert "is timed on the first 5 tokens" in text
