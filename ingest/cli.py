@@ -10,6 +10,7 @@ import click
 
 from atlas.ingest import options
 from atlas.ingest.interrupt import checkpoint
+from atlas.ingest.parts import Share, ShareType, count_one_share, merge_shares, show_part
 
 if TYPE_CHECKING:
     from atlas.artifacts import Artifact, Run
@@ -43,12 +44,31 @@ def activations(run_directory: Path, as_json: bool, **given: Any) -> None:
 @options.counting
 @options.device
 @options.memory
+@click.option("--shards", "share", type=ShareType(), help="Count share I of N of the shards, for `merge`: 3/16.")
+@click.option("--scheduler", help="Count on a Dask cluster: its address, or local:N for N processes here.")
 @options.run
 @options.as_json
-def counts(run_directory: Path, as_json: bool, **given: Any) -> None:
-    """Count exactly which features fire together."""
+def counts(run_directory: Path, as_json: bool, share: Share | None, **given: Any) -> None:
+    """Count exactly which features fire together: here, in shares, or on a cluster."""
+    if share is not None:
+        show_part(count_one_share(run_directory, share, **given), as_json=as_json)
+        return
     with _open(run_directory) as run:
         options.show_artifact(stage_counts(run, **given), as_json=as_json)
+
+
+@ingest.command()
+@options.finishing
+@options.memory
+@click.option("--remove-parts", is_flag=True, help="Remove the parts when they are merged.")
+@options.run
+@options.as_json
+def merge(run_directory: Path, as_json: bool, **given: Any) -> None:
+    """Merge the shares that `counts --shards` counted: the same bytes as counted at once."""
+    from atlas.ingest.progress import progress
+
+    with _open(run_directory) as run:
+        options.show_artifact(merge_shares(run, track=progress, **given), as_json=as_json)
 
 
 @ingest.command()
@@ -179,7 +199,13 @@ def stage_activations(
 
 
 def stage_counts(
-    run: Run, *, memory: int = 4 * 2**30, threads: int | None = None, device: str = "auto", **given: Any
+    run: Run,
+    *,
+    memory: int = 4 * 2**30,
+    threads: int | None = None,
+    device: str = "auto",
+    scheduler: str | None = None,
+    **given: Any,
 ) -> Artifact:
     """Return `20-counts`."""
     from atlas.counting.cuda import choose_device
@@ -187,6 +213,10 @@ def stage_counts(
     from atlas.counting.stage import count
     from atlas.ingest.progress import progress
 
+    if scheduler is not None:
+        from atlas.ingest.cluster import count_on
+
+        return count_on(run, scheduler, settings=Settings(memory, threads), device=device, track=progress, **given)
     return count(run, settings=Settings(memory, threads, choose_device(device)), track=progress, **given)
 
 

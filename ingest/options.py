@@ -152,6 +152,22 @@ source = options(
     device,
     click.option("--expect-l0/--no-expect-l0", default=True, help="Stop where L0 is far from the registry's."),
 )
+finishing = options(
+    click.option(
+        "--prune",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Leave out pairs seen on fewer tokens.",
+    ),
+    click.option(
+        "--span",
+        type=click.IntRange(min=2),
+        default=512,
+        show_default=True,
+        help="Longest stratum in tokens.",
+    ),
+)
 counting = options(
     click.option(
         "--rule",
@@ -160,21 +176,8 @@ counting = options(
         help="Firing rule counted beside `any` in the one pass: abs:T or rel:q.",
     ),
     click.option("--sums/--no-sums", default=False, show_default=True, help="Add up activations on joint tokens, too."),
-    click.option(
-        "--prune",
-        type=click.IntRange(min=1),
-        default=1,
-        show_default=True,
-        help="Leave out pairs seen on fewer tokens.",
-    ),
     click.option("--threads", type=click.IntRange(min=1), help="Counting threads.  [default: all cores]"),
-    click.option(
-        "--span",
-        type=click.IntRange(min=2),
-        default=512,
-        show_default=True,
-        help="Longest stratum in tokens.",
-    ),
+    finishing,
 )
 testing = options(
     click.option("--q", type=Number(0, 1), default=0.05, show_default=True, help="False-discovery rate."),
