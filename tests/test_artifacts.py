@@ -44,19 +44,19 @@ def test_a_done_stage_is_skipped_and_a_changed_one_redone_with_all_after_it(tmp_
         assert second.inputs == {"20-counts": first.digest}
 
 
-@pytest.mark.parametrize(("version", "message"), [(99, "format 99, this program knows 1"), (0, "format 0")])
+@pytest.mark.parametrize(("version", "message"), [(99, "format 99, this program knows 2"), (0, "format 0")])
 def test_fault_42_another_format_is_refused_as_an_input(tmp_path: Path, version: int, message: str) -> None:
     """A reader refuses a newer and an older format; the stage itself redoes an older one."""
     with Run(tmp_path) as run:
         run.produce(Spec("20-counts", {}), Counting())
     path = tmp_path / "20-counts" / "manifest.json"
-    path.write_text(path.read_text().replace('"format_version": 1', f'"format_version": {version}'))
+    path.write_text(path.read_text().replace('"format_version": 2', f'"format_version": {version}'))
     with Run(tmp_path) as run:
         with pytest.raises(ArtifactError, match=message):
             run.artifact("20-counts")
         if version == 0:
             run.produce(Spec("20-counts", {}), Counting())
-            assert run.artifact("20-counts").format_version == 1
+            assert run.artifact("20-counts").format_version == 2
 
 
 @pytest.mark.parametrize("place", ["/sys", "/proc", "/dev/null"])

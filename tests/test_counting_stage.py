@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -269,3 +272,49 @@ def test_work_is_cut_at_shards_with_about_equal_firings(run: Run) -> None:
         assert sum((piece.shards for piece in pieces), ()) == work.shards
         assert all(piece.n_tokens for piece in pieces)
     assert replace(work, shards=work.shards[:1]).n_tokens == 3000
+
+
+_WIDE = """
+import json, sys
+from pathlib import Path
+import numpy as np
+import psutil
+from atlas.artifacts import Run, Spec
+from atlas.counting.passes import Settings
+from atlas.counting.stage import count
+from atlas.indexing import build_index
+from atlas.shards import Shard, write_shard
+
+def store(run, d, n, l0):
+    def compute(directory):
+        rng = np.random.default_rng(0)
+        for k in range(n // 500):
+            ids = [np.sort(rng.choice(d, l0, replace=False)) for _ in range(500)]
+            at = np.arange(500, dtype=np.int32)
+            write_shard(directory, k, Shard(at, at * 0 + k, at, np.arange(501) * l0,
+                        np.concatenate(ids).astype(np.int32), np.ones(500 * l0, np.float32)), d_sae=d)
+        build_index(directory, n_shards=n // 500, d_sae=d)
+        return {}
+    run.produce(Spec("10-activations", {"d": d}), compute)
+
+folder, d, n, l0, mebi = Path(sys.argv[1]), *map(int, sys.argv[2:])
+with Run(folder / "small") as run:
+    store(run, 700, 500, 5)
+    count(run, settings=Settings(mebi * 2**20))  # compiles, and starts the threads
+with Run(folder / "wide") as run:
+    store(run, d, n, l0)
+    before = psutil.Process().memory_info().rss
+    found = count(run, settings=Settings(mebi * 2**20))
+    print(json.dumps(found.made | found.results | {"beyond_mib": found.made["peak_memory_mib"] - before / 2**20}))
+"""
+
+
+def test_a_wide_sae_is_counted_in_the_memory_given(tmp_path: Path) -> None:
+    """A triangle of 34 GB in 280 MiB: the peak beyond the start stays below what was given."""
+    d, n, l0, mebi = 131_072, 4000, 80, 280
+    asked = [sys.executable, "-c", _WIDE, str(tmp_path), str(d), str(n), str(l0), str(mebi)]
+    ran = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    assert (found["counted_as"], found["n_increments"]) == ("sparse", n * l0 * (l0 - 1) // 2)
+    assert found["beyond_mib"] < mebi

@@ -168,7 +168,13 @@ def _sort_rows(indptr, cuts, d, columns, counts, sums):  # type: ignore[no-untyp
                         places[column] = -1
                         k += 1
             else:
-                order = np.argsort(columns[low:high])
+                keys = np.empty(n, np.uint64)  # sorting a column and its place in one number needs no indirection
+                for i in range(n):
+                    keys[i] = np.uint64(columns[low + i]) << np.uint64(32) | np.uint64(i)
+                keys.sort()
+                order = np.empty(n, np.int64)
+                for i in range(n):
+                    order[i] = np.int64(keys[i] & np.uint64(2**32 - 1))
             columns[low:high] = columns[low:high][order]
             for rule in range(len(counts)):
                 counts[rule, low:high] = counts[rule, low:high][order]

@@ -104,7 +104,7 @@ def count_shards(
         plan = plan_gpu(scheme, **sizes, memory=settings.memory, free=free_memory(settings.gpu, sums=scheme.sums))
     logger.info("counts: %s", plan.describe(settings.memory))
     tell(plan)
-    spool = Spool(scratch / "rows", limit=settings.memory // 5)
+    spool = Spool(scratch / "rows", limit=settings.memory // 8)
     with track("counts", total=work.n_tokens * len(plan.panels), unit="tokens") as advance:
         firing_count, covered = _fill(spool, work, plan, scratch, settings, prune, advance)
     return Counted(scheme, firing_count, covered, spool)

@@ -152,7 +152,7 @@ def _write_pairs(path: Path, counted: Counted, *, memory: int) -> tuple[int, int
         out.write("indptr", indptr)
         for name, values in zip(fired, counted.firing_count, strict=True):
             out.write(name, values)
-        for band in bands(counted, indptr, memory=memory // 2):
+        for band in bands(counted, indptr, memory=memory // 4):
             at = int(indptr[band.low])
             out.write("columns", band.columns, at=at)
             for name, values in zip((*joint, *sums), (*band.joint_count, *band.joint_sum[: len(sums)]), strict=True):
