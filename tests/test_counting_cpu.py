@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from atlas.counting.by_feature import bands, row_pointer
 from atlas.counting.counter import INT32_TOKENS, Counter
+from atlas.counting.ranked import pairs_of_rows
 from atlas.counting.reference import ReferenceCounter
 from atlas.counting.scheme import Scheme
 from atlas.counting.sparse import SparseCounter
-from atlas.counting.triangle import TriangleCounter, cell_bytes, rows_that_fit, triangle_size
+from atlas.counting.triangle import TriangleCounter, cell_bytes, rows_that_fit
 from atlas.errors import CapacityError, InputError
 
 
@@ -150,8 +151,8 @@ def test_rows_that_fit_are_the_most_that_do(low: int, memory: int, bits: int, su
     scheme = Scheme(np.arange(1000), ("any", "abs:1", "abs:2", "abs:3")[: bits + 1], sums)
     high = rows_that_fit(scheme, low, memory)
     assert high >= low
-    assert cell_bytes(scheme) * triangle_size(low, high) <= memory
-    assert cell_bytes(scheme) * triangle_size(low, high + 1) > memory
+    assert cell_bytes(scheme) * pairs_of_rows(low, high) <= memory
+    assert cell_bytes(scheme) * pairs_of_rows(low, high + 1) > memory
 
 
 def test_activations_too_large_for_the_fixed_point_are_refused() -> None:

@@ -30,10 +30,9 @@ from atlas.counting.cuda import (
     kernel_options,
     kernel_source,
     on_device,
-    pairs_of_rows,
-    rows_that_fit,
 )  # fmt: skip
 from atlas.counting.gpu import GpuCounter
+from atlas.counting.ranked import pairs_of_rows, rows_with
 from atlas.counting.scheme import Scheme
 from atlas.errors import BackendError, CapacityError, InputError
 
@@ -309,7 +308,7 @@ def test_every_number_of_rows_that_fits_does() -> None:
     """One row more would not fit; a row of no pair always does."""
     for low in (0, 1, 5, 1000):
         for n_pairs in (0, 1, 7, 999, 10**6, 10**12):
-            high = rows_that_fit(low, n_pairs)
+            high = rows_with(low, n_pairs)
             assert high >= low
             assert pairs_of_rows(low, high) <= n_pairs < pairs_of_rows(low, high + 1)
 

@@ -148,22 +148,6 @@ def kernel_options(*, sums: bool, threads: int) -> tuple[str, ...]:
     return ("-std=c++17", f"-DSUMS={int(sums)}", f"-DTHREADS={threads}")
 
 
-def pairs_of_rows(low: int, high: int) -> int:
-    """Return the number of pairs of rows `low` to `high - 1`, row r having r."""
-    return high * (high - 1) // 2 - low * (low - 1) // 2
-
-
-def rows_that_fit(low: int, n_pairs: int) -> int:
-    """Return the largest `high` such that the rows `low` to `high - 1` have at most `n_pairs` pairs."""
-    high = low + 1
-    step = 1 << 32
-    while step:
-        if pairs_of_rows(low, high + step) <= n_pairs:
-            high += step
-        step >>= 1
-    return high if pairs_of_rows(low, high) <= n_pairs else low
-
-
 def bytes_a_pair(scheme: Scheme) -> int:
     """Return the bytes of the device that a pair's totals take."""
     return (8 << scheme.bits) + 16 * scheme.sums

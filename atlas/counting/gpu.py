@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.counting.counter import Counter, doubled_id, wrong_ids
-from atlas.counting.cuda import CudaEngine, Engine, bytes_a_pair, pairs_of_rows, rows_that_fit
-from atlas.counting.ranked import Ranked, rule_counts
+from atlas.counting.cuda import CudaEngine, Engine, bytes_a_pair
+from atlas.counting.ranked import Ranked, pairs_of_rows, rows_with, rule_counts
 from atlas.counting.scheme import Scheme, join_ranges
 from atlas.errors import CapacityError, InputError
 
@@ -142,7 +142,7 @@ class GpuCounter(Counter):
                 return
         except self._engine.out_of_memory:  # the memory is in pieces, or another process was faster
             allowed = min(allowed, needed - 1)
-        fits = rows_that_fit(low, allowed // bytes_a_pair(scheme))
+        fits = rows_with(low, allowed // bytes_a_pair(scheme))
         raise CapacityError(
             f"counting ranks {low} to {high - 1} takes {needed / 2**30:.3g} GiB of the GPU's memory, "
             f"{allowed / 2**30:.3g} GiB can be had",
@@ -359,7 +359,7 @@ class GpuCounter(Counter):
         low, (_, high) = self.rows[0], self.rows
         at_once = _EMITTED >> self.scheme.bits
         while low < high:
-            stop = min(max(rows_that_fit(low, at_once), low + 1), high)
+            stop = min(max(rows_with(low, at_once), low + 1), high)
             block = self._emit(low, stop, prune)
             if block is not None:
                 yield block

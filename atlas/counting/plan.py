@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from atlas.counting import cuda
+from atlas.counting.ranked import pairs_of_rows, rows_with
 from atlas.counting.scheme import Scheme
 from atlas.counting.sparse import sparse_bytes
-from atlas.counting.triangle import CHUNK_FIRINGS, cell_bytes, rows_that_fit, triangle_size
+from atlas.counting.triangle import CHUNK_FIRINGS, cell_bytes, rows_that_fit
 from atlas.errors import CapacityError
 
 _FIRING_BYTES = 48  # of a chunk while it is read and inverted: ids, activations, levels, amounts, index
@@ -98,10 +99,10 @@ def plan_counts(scheme: Scheme, *, n_tokens: int, n_firings: int, memory: int, t
     fixed = _sparse(scheme, 0, 0, threads)
     growing = _sparse(scheme, n_tokens, n_firings, threads) - fixed
     parts = max(1, -(-growing // max(int(_CELLS * memory) - fixed, 2**20)))
-    dense_ns = pairs * _NS_PAIR + len(panels) * n_firings * _NS_FIRING + triangle_size(0, d) * _NS_CELL
+    dense_ns = pairs * _NS_PAIR + len(panels) * n_firings * _NS_FIRING + pairs_of_rows(0, d) * _NS_CELL
     sparse_ns = pairs * (_NS_SPARSE_PAIR + _NS_MERGED_PAIR * (parts > 1))
     if panels and (len(panels) == 1 or dense_ns <= sparse_ns):
-        used = max(triangle_size(*rows) for rows in panels) * cell_bytes(scheme)
+        used = max(pairs_of_rows(*rows) for rows in panels) * cell_bytes(scheme)
         estimate = used + chunk * _FIRING_BYTES
         return Plan("triangle" if len(panels) == 1 else "panels", panels, 1, chunk, estimate)
     estimate = _sparse(scheme, -(-n_tokens // parts), -(-n_firings // parts), threads) + chunk * _FIRING_BYTES
@@ -118,7 +119,7 @@ def plan_gpu(scheme: Scheme, *, n_tokens: int, n_firings: int, memory: int, free
     """
     low, panels = 0, []
     while low < scheme.d_sae:
-        high = min(cuda.rows_that_fit(low, free // cuda.bytes_a_pair(scheme)), scheme.d_sae)
+        high = min(rows_with(low, free // cuda.bytes_a_pair(scheme)), scheme.d_sae)
         if high == low:
             raise CapacityError(
                 f"a row of {low} totals does not fit in {free / GIB:.2f} GiB of the GPU's memory", "give --device cpu"
@@ -126,7 +127,7 @@ def plan_gpu(scheme: Scheme, *, n_tokens: int, n_firings: int, memory: int, free
         panels.append((low, high))
         low = high
     chunk = max(min(16 * CHUNK_FIRINGS, n_firings, memory // 4 // _FIRING_BYTES), 1)
-    used = max(cuda.pairs_of_rows(*rows) for rows in panels) * cuda.bytes_a_pair(scheme)
+    used = max(pairs_of_rows(*rows) for rows in panels) * cuda.bytes_a_pair(scheme)
     return Plan("triangle" if len(panels) == 1 else "panels", tuple(panels), 1, chunk, chunk * _FIRING_BYTES, used)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -72,6 +73,17 @@ class Counted:
     firing_count: npt.NDArray[np.int64]
     covered: TokenRanges
     blocks: Iterable[Ranked]
+
+
+def pairs_of_rows(low: int, high: int) -> int:
+    """Return the number of pairs that rows `low` to `high - 1` can have, row r having r."""
+    return high * (high - 1) // 2 - low * (low - 1) // 2
+
+
+def rows_with(low: int, n_pairs: int) -> int:
+    """Return the largest `high` such that the rows `low` to `high - 1` can have at most `n_pairs` pairs."""
+    total = n_pairs + low * (low - 1) // 2
+    return max((1 + math.isqrt(1 + 8 * total)) // 2, low)
 
 
 def rule_counts(counters: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:

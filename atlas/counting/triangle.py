@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from atlas.counting.counter import INT32_TOKENS, Counter
 from atlas.counting.inverted import Inverted, balanced, invert, prefetch
-from atlas.counting.ranked import Ranked
+from atlas.counting.ranked import Ranked, pairs_of_rows, rows_with
 from atlas.counting.scheme import Scheme
 from atlas.errors import CapacityError
 
@@ -62,13 +62,13 @@ class TriangleCounter(Counter):
     ) -> None:
         super().__init__(scheme, rows=rows, first_token=first_token)
         low, high = self.rows
-        need = triangle_size(low, high) * cell_bytes(scheme)
+        need = pairs_of_rows(low, high) * cell_bytes(scheme)
         if memory is not None and need > memory:
             raise CapacityError(
                 f"counting ranks {low} to {high} needs {need / 2**30:.1f} GiB, {memory / 2**30:.1f} GiB are allowed",
                 f"raise --memory, or count ranks {low} to {rows_that_fit(scheme, low, memory)} first",
             )
-        cells = triangle_size(low, high)
+        cells = pairs_of_rows(low, high)
         self._cells = np.zeros(cells << scheme.bits, np.int32)
         self._sums = np.zeros((2, cells if scheme.sums else 0), np.int64)
 
@@ -95,11 +95,11 @@ class TriangleCounter(Counter):
         low, high = self.rows
         start = low
         while start < high:
-            stop = max(start + 1, fit_cells(start, _BLOCK_CELLS))
+            stop = max(start + 1, rows_with(start, _BLOCK_CELLS))
             stop = min(stop, high)
-            first = triangle_size(low, start)
-            cells = self._cells[first << self.scheme.bits : triangle_size(low, stop) << self.scheme.bits]
-            sums = self._sums[:, first : triangle_size(low, stop)] if self.scheme.sums else self._sums
+            first = pairs_of_rows(low, start)
+            cells = self._cells[first << self.scheme.bits : pairs_of_rows(low, stop) << self.scheme.bits]
+            sums = self._sums[:, first : pairs_of_rows(low, stop)] if self.scheme.sums else self._sums
             yield Ranked(start, *_emit(start, stop, cells, sums, self.scheme.bits, prune))
             start = stop
 
@@ -119,23 +119,9 @@ def cell_bytes(scheme: Scheme) -> int:
     return (4 << scheme.bits) + 16 * scheme.sums
 
 
-def triangle_size(low: int, high: int) -> int:
-    """Return the number of cells of rows `low` to `high - 1`, row r having r."""
-    return high * (high - 1) // 2 - low * (low - 1) // 2
-
-
-def fit_cells(low: int, cells: int) -> int:
-    """Return the largest `high` such that the rows `low` to `high - 1` have at most `cells` cells."""
-    total = cells + low * (low - 1) // 2
-    high = int((1 + np.sqrt(1 + 8 * total)) // 2)
-    while triangle_size(low, high) > cells:
-        high -= 1
-    return max(high, low)
-
-
 def rows_that_fit(scheme: Scheme, low: int, memory: int) -> int:
     """Return the largest `high` such that the rows `low` to `high - 1` fit in `memory` bytes."""
-    return min(fit_cells(low, memory // cell_bytes(scheme)), scheme.d_sae)
+    return min(rows_with(low, memory // cell_bytes(scheme)), scheme.d_sae)
 
 
 @numba.njit(cache=True, parallel=True, nogil=True)
