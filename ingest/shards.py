@@ -87,12 +87,7 @@ def write_shards(
     """
     directory, sae = journal.directory, encoder.sae
     journal.require_plan(
-        {
-            "tokens": planned.digest(),
-            "bos": encoder.bos,
-            "context": encoder.context,
-            "hook_name": encoder.hook_name,
-        }
+        {"tokens": planned.digest(), "bos": encoder.bos, "context": encoder.context, "hook_name": encoder.hook_name}
     )
     pending = _pending(journal, planned)
     done = planned.stream.n_kept - sum(map(planned.n_kept, pending))
