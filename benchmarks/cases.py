@@ -59,6 +59,8 @@ TWO = (("ours", 2), ("mkl", 2), ("dense", 2), ("floor", 2))
 FIT = (*ONE, *TWO)
 WIDE = (*ONE, *BOTH, *TWO)
 GROWTH = (("ours", 1), ("scipy", 1), ("mkl", 1))
+GROWTH_REPEATS = 3
+"""Rounds of a point of growth, at most: there are many points."""
 GROWING: tuple[tuple[Literal["tokens", "d", "L0"], tuple[int, ...]], ...] = (
     ("tokens", (12_500, 25_000, 50_000, 100_000, 200_000)),
     ("d", (2**12, 2**14, 2**16, 2**18, 2**20)),

@@ -13,13 +13,11 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.cases import Case, Run, cases
+from benchmarks.cases import GROWTH_REPEATS, Case, Run, cases
 from benchmarks.measure import Asked, Measured, largest_count, machine, measure, size_of
 from benchmarks.registry import METHODS
 from benchmarks.report import Outcome, document, plot
 
-GROWTH_REPEATS = 3
-"""Rounds of a point of growth, at most: there are many points."""
 LIBRARIES = ("numpy", "scipy", "numba", "mkl", "torch")
 
 
