@@ -151,6 +151,10 @@ def _check_early(run_directory: Path, names: tuple[str, ...], given: dict[str, A
             f"--contexts {given['contexts']} keeps a sample of each feature's firings, and {beyond[0]} needs every one",
             "end with --until counts, or give --contexts all",
         )
+    if "counts" in names and "edges" in names:
+        from atlas.association.stage import require_pairs
+
+        require_pairs(given["prune"], given["min_joint"])
     if "clusters" in names:
         from atlas.communities.stage import check_resolutions
 

@@ -241,13 +241,13 @@ def merge_into(
     from atlas.firings import Firings
 
     firings = Firings(run.artifact(_ACTIVATIONS).path)
-    options = {name: spec.parameters[name] for name in ("prune", "span")}
-    merged = merge_counted(stored, prune=options["prune"], memory=memory // 2)
+    prune, span = spec.parameters["prune"], spec.parameters["span"]
+    merged = merge_counted(stored, prune=prune, memory=memory // 2)
     scratch = directory / ".merged"
     spool = Spool(scratch, limit=memory // 5)  # the writer goes through the pairs several times
     with track("merge", total=firings.d_sae, unit="features") as advance:
         spool.take(_told(merged.blocks, advance))
-    results = write_counts(directory, replace(merged, blocks=spool), firings, memory=memory, **options)
+    results = write_counts(directory, replace(merged, blocks=spool), firings, span=span, memory=memory)
     shutil.rmtree(scratch, ignore_errors=True)
     return results
 

@@ -59,7 +59,8 @@ def associate(
     Raises
     ------
     InputError
-        No pair passes (fault 48), or none of those that do is on the backbone.
+        No pair passes (fault 48), none of those that do is on the backbone, or the counts were pruned of pairs
+        that the gates let through.
     """
     if control not in CONTROLS:
         raise InputError(f"control {control!r} is unknown", f"choose one of {', '.join(CONTROLS)}")
@@ -73,6 +74,8 @@ def associate(
     }
     spec = Spec(EDGES, parameters, ("10-activations", COUNTS))
 
+    require_pairs(run.artifact(COUNTS).parameters["prune"], gates.min_joint)
+
     def compute(directory: Path) -> dict[str, Any]:
         work = _Work.of(run, gates, memory, track)
         results = work.edges(directory, phi_cut, target_degree)
@@ -81,6 +84,15 @@ def associate(
         return results | work.permuted(directory, results, seed)
 
     return run.produce(spec, compute)
+
+
+def require_pairs(prune: int, min_joint: int) -> None:
+    """Raise `InputError` where counts are pruned of pairs that are to be tested."""
+    if prune > min_joint:
+        raise InputError(
+            f"the counts leave out pairs seen on fewer than {prune} tokens, and pairs of {min_joint} are to be tested",
+            f"count again with --prune {min_joint}, or give --min-joint {prune}",
+        )
 
 
 @dataclass(frozen=True)

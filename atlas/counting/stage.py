@@ -71,13 +71,14 @@ def count(
         firings = Firings(run.artifact(ACTIVATIONS).path)
         scheme, found = run_scheme(run, firings, spec, memory=settings.memory)
         scratch = directory / _SCRATCH
-        counted = count_shards(
-            firings, None, scratch, scheme=scheme, rules=found, settings=settings, prune=prune, track=track,
-            tell=lambda plan: run.remark(**plan.remarks(settings.memory)),
-        )  # fmt: skip
-        results = write_counts(directory, counted, firings, prune=prune, span=span, memory=settings.memory)
-        shutil.rmtree(scratch, ignore_errors=True)
-        return results
+        try:
+            counted = count_shards(
+                firings, None, scratch, scheme=scheme, rules=found, settings=settings, prune=prune, track=track,
+                tell=lambda plan: run.remark(**plan.remarks(settings.memory)),
+            )  # fmt: skip
+            return write_counts(directory, counted, firings, span=span, memory=settings.memory)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
     return run.produce(spec, compute)
 
@@ -96,9 +97,7 @@ def run_scheme(run: Run, firings: Firings, spec: Spec, *, memory: int) -> tuple[
     return scheme_of(firings, found, sums=spec.parameters["sums"], source=source), found
 
 
-def write_counts(
-    directory: Path, counted: Counted, firings: Firings, *, prune: int, span: int, memory: int
-) -> dict[str, Any]:
+def write_counts(directory: Path, counted: Counted, firings: Firings, *, span: int, memory: int) -> dict[str, Any]:
     """Write the files of the artifact, and return its figures.
 
     Raises
