@@ -21,6 +21,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ from atlas.ingest.parts import PARTS, count_into, find_pilot, looks_done, merge_
 from atlas.version import __version__
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, LocalCluster
 
     from atlas.artifacts import Artifact, Run
     from atlas.counting.passes import Settings
@@ -204,11 +205,6 @@ def merge_group(job: _Job, name: str, names: Sequence[str]) -> tuple[str, int]:
     return name, 0
 
 
-def dask_setup(_: object) -> None:
-    """Leave Ctrl-C to the client, in the workers of this machine: it ends them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 class _Reduction:
     """The client's side: groups of shards are counted, and whatever is finished is merged, until one is left.
 
@@ -268,15 +264,7 @@ def _connected(scheduler: str) -> Iterator[Client]:
         for name in _NOISY:
             logging.getLogger(name).setLevel(logging.CRITICAL)
             stack.callback(logging.getLogger(name).setLevel, levels[name])
-        address = scheduler
-        if workers:
-            address = stack.enter_context(
-                distributed.LocalCluster(
-                    n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
-                    memory_limit=None, silence_logs=logging.CRITICAL, preload=[__name__],
-                    local_directory=stack.enter_context(tempfile.TemporaryDirectory()),
-                )
-            )  # fmt: skip
+        address = stack.enter_context(_local(workers)) if workers else scheduler
         try:
             client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
@@ -285,6 +273,31 @@ def _connected(scheduler: str) -> Iterator[Client]:
                 "check that it runs and that its port is open from here, or give --scheduler local",
             ) from error
         yield stack.enter_context(client)
+
+
+@contextlib.contextmanager
+def _local(workers: int) -> Iterator[LocalCluster]:
+    """Yield processes of this machine, reached through loopback alone, that leave Ctrl-C to this one.
+
+    A terminal sends the signal to all of them. It is blocked while they are started, and they and those that
+    take a dead one's place inherit that; here it is delivered afterwards.
+    """
+    import distributed
+
+    resource_tracker.ensure_running()  # else the first process starts it, and unblocks the signal after that
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            distributed.LocalCluster(
+                n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
+                memory_limit=None, silence_logs=logging.CRITICAL, local_directory=folder,
+            ) as cluster,
+        ):  # fmt: skip
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            yield cluster
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,17 +63,21 @@ def counted(run: Run, scheduler: str) -> dict[str, Any]:
     return content(artifact.path)
 
 
-def hold_writing(folder: str) -> None:
-    """Have this worker stop, with its files written and not yet in their place, until `go` is in the folder."""
-    real, place = partial.write_json, Path(folder)
+def hold_writing(folder: str) -> Callable[[], None]:
+    """Return what has a worker stop, its files written and not yet in their place, until `go` is in the folder."""
 
-    def held(path: Path, value: Any) -> None:
-        (place / f"writing-{os.getpid()}").touch()
-        while not (place / "go").exists():
-            time.sleep(0.02)
-        real(path, value)
+    def hold() -> None:  # within a function, so that it is sent whole: the workers need not import this module
+        real, place = partial.write_json, Path(folder)
 
-    partial.write_json = held  # type: ignore[attr-defined]  # in the worker's process alone
+        def held(path: Path, value: Any) -> None:
+            (place / f"writing-{os.getpid()}").touch()
+            while not (place / "go").exists():
+                time.sleep(0.02)
+            real(path, value)
+
+        partial.write_json = held  # type: ignore[attr-defined]  # in the worker's process alone
+
+    return hold
 
 
 def test_a_worker_killed_in_the_middle_changes_nothing(
@@ -100,7 +104,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing(
         ) as four,
         distributed.Client(four, set_as_default=False) as client,
     ):
-        client.run(hold_writing, str(tmp_path))
+        client.run(hold_writing(str(tmp_path)))
         killer = threading.Thread(target=kill_one)
         killer.start()
         found = counted(run, four.scheduler_address)
