@@ -22,28 +22,6 @@ _TYPES = {code: np.dtype(name) for name, code in _NAMES.items()}
 _REMEDY = "run the stage that writes it again"
 
 
-def create_mapped(path: Path, shapes: Shapes) -> dict[str, np.ndarray[Any, Any]]:
-    """Return writable arrays backed by a new safetensors file, filled with zeros.
-
-    What is written stays in memory until the system has put it on disk: for large files that are
-    written piece by piece, `StreamedArrays` takes less.
-
-    Parameters
-    ----------
-    path
-        File to make; an older one is replaced.
-    shapes
-        What the file holds.
-    """
-    head, header, size = _header(shapes, {})
-    with path.open("wb") as stream:
-        stream.write(head)
-        stream.truncate(size)
-        if hasattr(os, "posix_fallocate") and size > len(head):  # a full disk is an error now, not a bus error later
-            os.posix_fallocate(stream.fileno(), 0, size)
-    return _map(path, header, len(head), mode="r+")
-
-
 def map_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     """Return the arrays of a safetensors file, read-only and read from disk as they are touched.
 
@@ -53,7 +31,7 @@ def map_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
         The file is missing, truncated, or holds a type that no artifact has.
     """
     with ArrayFile(path) as stored:
-        return _map(path, stored.header, stored.start, mode="r")
+        return _map(path, stored.header, stored.start)
 
 
 class ArrayFile:
@@ -246,12 +224,12 @@ def _header(shapes: Shapes, metadata: Mapping[str, str]) -> tuple[bytes, dict[st
     return head, places, len(head) + offset
 
 
-def _map(path: Path, header: Mapping[str, Any], start: int, *, mode: Any) -> dict[str, np.ndarray[Any, Any]]:
+def _map(path: Path, header: Mapping[str, Any], start: int) -> dict[str, np.ndarray[Any, Any]]:
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     for name, entry in header.items():
         shape, dtype = tuple(entry["shape"]), _TYPES[entry["dtype"]]
         if 0 in shape:  # an empty range cannot be mapped
             arrays[name] = np.zeros(shape, dtype)
         else:
-            arrays[name] = np.memmap(path, dtype, mode, start + entry["data_offsets"][0], shape)
+            arrays[name] = np.memmap(path, dtype, "r", start + entry["data_offsets"][0], shape)
     return arrays

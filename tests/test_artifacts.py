@@ -18,7 +18,7 @@ from atlas.artifacts import Run, Spec, load_manifest
 from atlas.errors import ArtifactError, InputError
 from atlas.files import read_arrays, write_arrays, write_json, write_table
 from atlas.firings import Firings, Shard, build_index, write_shard
-from atlas.mapped import create_mapped, map_arrays
+from atlas.mapped import StreamedArrays, map_arrays
 
 
 class Counting:
@@ -187,14 +187,13 @@ def test_fault_26_a_full_disk_is_said_and_what_was_finished_is_kept(tmp_path: Pa
         assert not (tmp_path / "30-edges" / "manifest.json").exists()
 
 
-def test_mapped_arrays_are_safetensors(tmp_path: Path) -> None:
-    """What is written mapped is read by the library, and the other way round; empty arrays too."""
-    out = create_mapped(
-        tmp_path / "m.safetensors", {"a": ((3,), "int64"), "b": ((2, 2), "float32"), "c": ((0,), "int32")}
-    )
-    out["a"][:] = [1, 2, 3]
-    out["b"][:] = 0.5
-    del out
+def test_streamed_and_mapped_arrays_are_safetensors(tmp_path: Path) -> None:
+    """What is written in pieces is read by the library, and what it writes is mapped; empty arrays too."""
+    shapes = {"a": ((3,), "int64"), "b": ((2, 2), "float32"), "c": ((0,), "int32")}
+    with StreamedArrays(tmp_path / "m.safetensors", shapes) as out:
+        out.write("b", np.full((1, 2), 0.5), at=1)
+        out.write("a", np.array([1, 2, 3]))
+        out.write("b", np.full((1, 2), 0.5))
     read = read_arrays(tmp_path / "m.safetensors")
     assert read["a"].tolist() == [1, 2, 3]
     assert read["b"].tolist() == [[0.5, 0.5], [0.5, 0.5]]
