@@ -46,6 +46,7 @@ CONNECT_SECONDS = 5
 DEATHS = 10  # workers that may die during one task before it is given up
 _VISIBLE_SECONDS = 60  # other machines' files appear when the cache of a network file system has expired
 _NOISY = ("distributed", "distributed.client", "distributed.nanny", "distributed.scheduler", "tornado")
+_INSTALL = f"install feature-atlas {__version__} and one version of Dask for scheduler and workers"
 _counting = threading.Lock()  # numba's own threads must not be started from two threads of a process at a time
 
 
@@ -145,8 +146,7 @@ class _Job:
         here = socket.gethostname()
         if self.version != __version__:
             raise BackendError(
-                f"the worker on {here} has feature-atlas {__version__}, this is {self.version}",
-                "install the same version everywhere",
+                f"the worker on {here} has feature-atlas {__version__}, this is {self.version}", _INSTALL
             )
         if not self.activations.is_dir() or not self.scratch.is_dir():
             raise BackendError(
@@ -272,7 +272,27 @@ def _connected(scheduler: str) -> Iterator[Client]:
                 f"the Dask scheduler {scheduler} cannot be reached: {str(error).splitlines()[0]}",
                 "check that it runs and that its port is open from here, or give --scheduler local",
             ) from error
-        yield stack.enter_context(client)
+        stack.enter_context(client)
+        if not workers:
+            _check_workers(client, scheduler)
+        yield client
+
+
+def _check_workers(client: Client, scheduler: str) -> None:
+    """Refuse a cluster whose workers have no feature-atlas, or another: a task would end them without an answer."""
+
+    def version() -> str:  # within a function, so that it is sent whole
+        try:
+            from atlas.version import __version__
+        except ImportError:
+            return "none"
+        return __version__
+
+    for worker, found in client.run(version).items():
+        if found != __version__:
+            raise BackendError(
+                f"the worker {worker} of {scheduler} has feature-atlas {found}, this is {__version__}", _INSTALL
+            )
 
 
 @contextlib.contextmanager
@@ -317,9 +337,11 @@ def _answered(scheduler: str) -> Iterator[None]:
         raise ServiceError(
             f"the Dask scheduler {scheduler} went away", "start it, and give the same command again"
         ) from error
-    except ImportError as error:
+    except RuntimeError as error:
+        if "deserialization of the task graph" not in str(error):
+            raise
         raise BackendError(
-            f"a worker of {scheduler} cannot import {error.name}", f"install feature-atlas {__version__} there"
+            f"the Dask scheduler {scheduler} cannot read the tasks: it has no feature-atlas, or another Dask", _INSTALL
         ) from error
 
 

@@ -245,11 +245,12 @@ def merge_into(
     merged = merge_counted(stored, prune=prune, memory=memory // 2)
     scratch = directory / ".merged"
     spool = Spool(scratch, limit=memory // 5)  # the writer goes through the pairs several times
-    with track("merge", total=firings.d_sae, unit="features") as advance:
-        spool.take(_told(merged.blocks, advance))
-    results = write_counts(directory, replace(merged, blocks=spool), firings, span=span, memory=memory)
-    shutil.rmtree(scratch, ignore_errors=True)
-    return results
+    try:
+        with track("merge", total=firings.d_sae, unit="features") as advance:
+            spool.take(_told(merged.blocks, advance))
+        return write_counts(directory, replace(merged, blocks=spool), firings, span=span, memory=memory)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def looks_done(run: Run, spec: Spec) -> bool:

@@ -189,6 +189,39 @@ def test_a_scheduler_that_goes_away_is_named(run: Run, tmp_path: Path) -> None:
     assert not (run.path / PARTS).exists()
 
 
+@pytest.mark.parametrize(
+    ("lacking", "message"), [("scheduler", "cannot read the tasks"), ("worker", "feature-atlas none")]
+)
+def test_a_cluster_without_the_program_is_refused(run: Run, tmp_path: Path, lacking: str, message: str) -> None:
+    """Its scheduler and its workers must have it; else they would end without an answer."""
+    code = (
+        "import asyncio, sys\n"
+        "lacks, what, address = sys.argv[1:]\n"
+        "if lacks == what: sys.modules['atlas'] = None\n"
+        "from distributed import Scheduler, Worker\n"
+        "async def main():\n"
+        "    scheduling = what == 'scheduler'\n"
+        "    server = Scheduler(host='127.0.0.1', dashboard=False) if scheduling else Worker(address, nthreads=1)\n"
+        "    async with server:\n"
+        "        print(server.address, flush=True)\n"
+        "        await server.finished()\n"
+        "asyncio.run(main())\n"
+    )
+    (tmp_path / "serve.py").write_text(code)
+    with contextlib.ExitStack() as stack:
+        address = "none"
+        for what in ("scheduler", "worker"):
+            words = [sys.executable, str(tmp_path / "serve.py"), lacking, what, address]
+            process = stack.enter_context(subprocess.Popen(words, stdout=-1, stderr=subprocess.DEVNULL, text=True))
+            stack.callback(process.kill)
+            assert process.stdout is not None
+            address = process.stdout.readline().strip() if what == "scheduler" else address
+        process.stdout.readline()
+        with pytest.raises(BackendError, match=message) as caught:
+            counted(run, address)
+    assert "scheduler and workers" in caught.value.remedy
+
+
 def test_fault_20_without_dask_the_extra_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 3, and what to install."""
     monkeypatch.setitem(sys.modules, "distributed", None)
