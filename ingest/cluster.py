@@ -68,12 +68,8 @@ def count_on(
     ----------
     scheduler
         Address of a Dask scheduler, `tcp://host:8786`; or `local`, `local:N` for N processes of this machine.
-    rules, sums, prune, span
-        As `count` takes them.
-    settings
-        Memory and threads of each worker; the memory of all together where they are local.
-    device
-        Where each worker counts: `auto`, `cpu` or `cuda[:N]`.
+    settings, device
+        How each worker counts; the memory is that of all together where they are local.
 
     Raises
     ------
@@ -95,8 +91,7 @@ def count_on(
             with _scratch(run) as scratch:
                 job = _Job.prepare(run, scratch, spec.parameters, _of_one_worker(settings, scheduler), device)
                 with _answered(scheduler):
-                    root = _Reduction(connect(), job).run(track)
-                stored = [read_partial(root)]
+                    stored = [read_partial(root := _Reduction(connect(), job).run(track))]
                 require_complete(stored, source=job.source, n_tokens=job.n_tokens, place=root)
                 return merge_into(directory, run, stored, spec, memory=settings.memory, track=track)
 
