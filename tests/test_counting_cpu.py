@@ -108,6 +108,22 @@ def test_bands_of_any_size_give_the_sorted_pairs_with_rules_and_sums(d: int, mem
     assert np.array_equal(whole.further["joint_count:rel:0.5"], joint[2])
 
 
+@pytest.mark.parametrize("n_rules", [4, 5])
+def test_packed_counters_do_not_run_over(n_rules: int) -> None:
+    """Pairs that meet on more tokens than a field of a packed counter holds are counted to the unit, by every rule."""
+    n = 70_000
+    scheme = Scheme(np.array([1, 0, 2]), ("any", "abs:1", "abs:2", "abs:3", "abs:4")[:n_rules], True)
+    counter = SparseCounter(scheme)
+    level = np.tile(np.array([2, 3, 0], np.uint8), n)
+    indptr, ids = np.arange(n + 1) * 3, np.tile(np.arange(3, dtype=np.int32), n)
+    counter.update(indptr, ids, level, np.tile(np.array([5, 7, 11]), n))
+    for prune in (1, n):
+        (block,) = [block for block in counter.ranked(prune=prune) if block.n_pairs]
+        assert block.columns.tolist() == [0, 0, 1]
+        assert block.joint_count.tolist() == [[n] * 3, [0] * 3, [n, 0, 0], *[[0] * 3] * (n_rules - 3)]
+        assert block.joint_sum.tolist() == [[5 * n, 11 * n, 11 * n], [7 * n, 7 * n, 5 * n]]
+
+
 @pytest.mark.parametrize("backend", [TriangleCounter, SparseCounter])
 def test_any_number_of_threads_gives_the_same_rows(backend: type[Counter]) -> None:
     """Rows are independent: two threads emit the bytes that one does."""

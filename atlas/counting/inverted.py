@@ -40,11 +40,13 @@ class Inverted:
     indptr : int64, shape (n_tokens + 1,)
         The ranks of token t are `ranks[indptr[t]:indptr[t + 1]]`.
     ranks : uint16 or uint32, shape (nnz,)
-        `rank << bits | level` of each firing, ascending within a token.
+        `level << shift | rank` of each firing, ranks ascending within a token.
     levels : uint8, shape (nnz,) or (0,)
         Level of each firing in the order of `tokens`, where there are further rules.
     amounts : int32, shape (2, nnz) or (2, 0)
         Activation of each firing in the order of `tokens`, and of `ranks`, where they are summed.
+    shift : int
+        Bits of a rank.
     work : int64, shape (d,)
         Increments that each row asks for: hotter features on its tokens.
     """
@@ -55,6 +57,7 @@ class Inverted:
     ranks: npt.NDArray[np.unsignedinteger[Any]]
     levels: npt.NDArray[np.uint8]
     amounts: npt.NDArray[np.int32]
+    shift: int
     work: npt.NDArray[np.int64]
 
 
@@ -101,14 +104,15 @@ def invert(
     _list_tokens(stretches, indptr, ids, rank, level, amount, places, tokens, by_rank, amounts_both[0])
     ranges = np.searchsorted(starts, np.linspace(0, nnz, threads + 1)).astype(np.int64)
     ranges[[0, -1]] = 0, d
-    kind = np.uint16 if d << scheme.bits <= 2**16 else np.uint32
+    shift = max(d - 1, 1).bit_length()
+    kind = np.uint16 if shift + scheme.bits <= 16 else np.uint32
     ranks: npt.NDArray[Any] = ids if overwrite else np.empty(nnz, kind)
     free = _places_in_tokens(ranges, starts, tokens, indptr)
     work = np.zeros(d, np.int64)
-    doubled = _sort_tokens(ranges, starts, tokens, by_rank, scheme.bits, free, indptr, ranks, amounts_both, work)
+    doubled = _sort_tokens(ranges, starts, tokens, by_rank, shift, free, indptr, ranks, amounts_both, work)
     if doubled.min() < len(indptr):
         raise doubled_id(int(doubled.min()))
-    return Inverted(starts, tokens, indptr, ranks, by_rank, amounts_both, work)
+    return Inverted(starts, tokens, indptr, ranks, by_rank, amounts_both, shift, work)
 
 
 def as_amounts(amounts: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
@@ -165,7 +169,7 @@ def _places_in_tokens(ranges, starts, tokens, indptr):  # type: ignore[no-untype
 
 @numba.njit(cache=True, parallel=True, nogil=True)
 def _sort_tokens(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    ranges, starts, tokens, by_rank, bits, free, indptr, ranks, amounts, work
+    ranges, starts, tokens, by_rank, shift, free, indptr, ranks, amounts, work
 ):
     """Write each rank into its tokens; return for each range the first token with a doubled id, or one too many."""
     n = len(ranges) - 1
@@ -183,9 +187,9 @@ def _sort_tokens(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
                 k = slots[t]
                 slots[t] = k + 1
                 hotter += k - indptr[t]
-                value = r << bits
+                value = np.int64(r)
                 if len(by_rank):
-                    value |= np.int64(by_rank[at])
+                    value |= np.int64(by_rank[at]) << shift
                 ranks[k] = value
                 if amounts.shape[1]:
                     amounts[1, k] = amounts[0, at]

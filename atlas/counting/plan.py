@@ -13,8 +13,9 @@ from atlas.errors import CapacityError
 
 _FIRING_BYTES = 48  # of a chunk while it is read and inverted: ids, activations, levels, amounts, index
 _CELLS = 0.6  # share of the memory for cells: the rest is for the chunk and for pairs that are finished
-_NS_PAIR, _NS_SPARSE_PAIR, _NS_MERGED_PAIR = 1.6, 5.0, 12.0  # nanoseconds, measured (benchmarks/counting.py)
-_NS_FIRING, _NS_CELL = 8.0, 2.0
+_NS_PAIR, _NS_SPARSE_PAIR = 1.5, 2.4  # an increment, in nanoseconds, measured (benchmarks/counting.py)
+_NS_CELL, _NS_DISTINCT, _NS_MERGED = 4.0, 1.5, 15.0  # a cell of the triangle emitted, a sparse pair, one merged
+_NS_FIRING = 8.0  # read and inverted
 GIB = 2**30
 
 
@@ -93,15 +94,15 @@ def plan_counts(scheme: Scheme, *, n_tokens: int, n_firings: int, memory: int, t
             f"give --memory {-(-floor // 2**20)}M or more",
         )
     chunk = max(min(CHUNK_FIRINGS, n_firings, memory // 4 // _FIRING_BYTES), 1)
-    cells = int(_CELLS * memory)
-    panels = _panels(scheme, cells)
+    panels = _panels(scheme, int(_CELLS * memory))
     pairs = n_firings * n_firings / max(n_tokens, 1) / 2
     fixed = _sparse(scheme, 0, 0, threads)
     growing = _sparse(scheme, n_tokens, n_firings, threads) - fixed
     parts = max(1, -(-growing // max(int(_CELLS * memory) - fixed, 2**20)))
-    dense_ns = pairs * _NS_PAIR + len(panels) * n_firings * _NS_FIRING + pairs_of_rows(0, d) * _NS_CELL
-    sparse_ns = pairs * (_NS_SPARSE_PAIR + _NS_MERGED_PAIR * (parts > 1))
-    if panels and (len(panels) == 1 or dense_ns <= sparse_ns):
+    cells = pairs_of_rows(0, d)
+    dense_ns = pairs * _NS_PAIR + len(panels) * n_firings * _NS_FIRING + (cells << scheme.bits) * _NS_CELL
+    sparse_ns = pairs * _NS_SPARSE_PAIR + min(pairs, cells) * (_NS_DISTINCT + _NS_MERGED * (parts > 1))
+    if panels and dense_ns <= sparse_ns:
         used = max(pairs_of_rows(*rows) for rows in panels) * cell_bytes(scheme)
         estimate = used + chunk * _FIRING_BYTES
         return Plan("triangle" if len(panels) == 1 else "panels", panels, 1, chunk, estimate)

@@ -5,7 +5,8 @@ The firings are gathered first, and counted when rows are asked for:
 1. `invert` all of them: tokens of each rank, ranks of each token: O(n) for n firings
 2. for each row in parallel: walk its tokens and add 1 for every hotter feature of the token, into one
    row of counters that each thread has for itself: P increments
-3. walk them again, take each counter that is large enough, and set it back to 0: P reads
+3. take each counter that is large enough, and set it back to 0: the row from end to end where many are
+   used, its tokens a second time where few are
 
 A row is finished when it is emitted, so pruning is exact: every token of these firings was seen. What
 bounds it is the rate of random increments, and the writing where most pairs are seen once. Columns stand in the
@@ -23,12 +24,13 @@ import numpy.typing as npt
 
 from atlas.counting.counter import INT32_TOKENS, Counter, doubled_id, wrong_ids
 from atlas.counting.inverted import Inverted, as_amounts, balanced, invert, prefetch
-from atlas.counting.ranked import Ranked
+from atlas.counting.ranked import Ranked, rule_counts
 from atlas.counting.scheme import Scheme
 from atlas.errors import InputError
 
-_AHEAD = 4  # tokens between the one that is added and the one that is fetched
+_AHEAD = 8  # tokens between the one that is added and the one that is fetched
 _LINE = 64  # bytes of a cache line
+_SCANNED = 2  # a row with more increments than half of its counters is gone through from end to end
 BLOCK_PAIRS = 2**21
 """Pairs, at most, whose rows are emitted at once, unless a single row may have more."""
 
@@ -56,14 +58,12 @@ class SparseCounter(Counter):
         self._require_room(len(indptr) - 1)
         if int(ids.min()) < 0 or int(ids.max()) >= d:
             raise wrong_ids(int(ids.min()), int(ids.max()), d)
-        doubled = _first_doubled(indptr, ids, d)
-        if doubled >= 0:
-            raise doubled_id(doubled)
         level = np.zeros(0, np.uint8) if levels is None else np.array(levels, np.uint8)
         amount = np.zeros(0, np.int32) if amounts is None else as_amounts(amounts).copy()
-        self._firing_count[0] += np.bincount(ids, minlength=d)
-        for bit in range(self.scheme.bits):
-            self._firing_count[bit + 1] += np.bincount(ids[(level >> bit & 1).astype(bool)], minlength=d)
+        doubled, fired = _tally(indptr, ids, level, self.scheme.bits, d)
+        if doubled >= 0:
+            raise doubled_id(doubled)
+        self._firing_count += rule_counts(fired)
         self._chunks.append((np.diff(indptr), np.array(ids, np.uint32), level, amount))
 
     def _add(self, other: Self) -> None:
@@ -82,9 +82,13 @@ class SparseCounter(Counter):
         if low == high:
             return
         index, scheme, threads = self._inverted(), self.scheme, numba.get_num_threads()
-        counters = np.zeros((threads, high), np.int32)
-        by_level = np.zeros((threads, high << scheme.bits if scheme.bits else 0), np.int32)
-        sums = np.zeros((threads, 2, high if scheme.sums else 0), np.int64)
+        n_rules, several = len(scheme.rules), scheme.bits > 0 or scheme.sums
+        counters = np.zeros((threads, 0 if several else high), np.int32)
+        packed = np.zeros((threads, high if several else 0), np.uint64)
+        wide = np.zeros((threads, n_rules, high if several else 0), np.int64)
+        taken = np.empty((threads, high + 1 if several else 0), np.uint64)
+        sums = np.zeros((threads, high if scheme.sums else 0, 2), np.int64)
+        steps, segment = packed_steps(scheme.bits), min(2 ** (64 // n_rules) - 1, INT32_TOKENS)
         room = np.minimum(index.work, np.arange(scheme.d_sae))  # no row has more pairs than that
         room[np.diff(index.starts) < prune] = 0  # a feature that fires less often has no pair to keep
         before = np.concatenate([[0], np.cumsum(room)])
@@ -93,22 +97,22 @@ class SparseCounter(Counter):
             # one more a part: where the next pair would go is written before it is known to be one
             slots = before[bounds] - before[start] + np.arange(len(bounds))
             columns = np.empty(slots[-1], np.uint32)
-            counts = np.empty((len(scheme.rules), slots[-1]), np.int64)
+            counts = np.empty((n_rules, slots[-1]), np.int64)
             added = np.empty((2, slots[-1] if scheme.sums else 0), np.int64)
-            lists = (index.starts, index.tokens, index.indptr, index.ranks)
-            if scheme.bits or scheme.sums:
+            lists = (index.starts, index.tokens, index.indptr, index.ranks, index.work)
+            if several:
                 found = _rows_with_rules(
-                    bounds, slots, room, *lists, index.levels, index.amounts, scheme.bits, prune,
-                    counters, by_level, sums, columns, counts, added,
+                    bounds, slots, room, *lists, index.levels, index.amounts, index.shift, prune, steps,
+                    segment, packed, taken, wide, sums, columns, counts, added,
                 )  # fmt: skip
             else:
                 found = _rows(bounds, slots, room, *lists, prune, counters, columns, counts[0])
+            roomy = 4 * int(found.sum()) < 3 * len(columns)  # then whoever keeps a block should not keep the room
             for part in range(threads):
-                rows = slice(bounds[part] - start, bounds[part + 1] - start)
-                indptr = np.concatenate([[0], np.cumsum(found[rows])])
+                indptr = np.concatenate([[0], np.cumsum(found[bounds[part] - start : bounds[part + 1] - start])])
                 at = slice(slots[part], slots[part] + indptr[-1])
-                some = added[:, at] if scheme.sums else added
-                yield Ranked(int(bounds[part]), indptr, columns[at].copy(), counts[:, at].copy(), some.copy())
+                some = columns[at], counts[:, at], added[:, at] if scheme.sums else added
+                yield Ranked(int(bounds[part]), indptr, *((array.copy() for array in some) if roomy else some))
 
     def _inverted(self) -> Inverted:
         """Return the inverted index of everything that was gathered."""
@@ -117,7 +121,7 @@ class SparseCounter(Counter):
         indptr = np.concatenate([[0], np.cumsum(lengths)])
         if not len(ids):
             nothing = np.zeros(self.scheme.d_sae + 1, np.int64)
-            return Inverted(nothing, ids, indptr, ids, levels, np.zeros((2, 0), np.int32), nothing[1:])
+            return Inverted(nothing, ids, indptr, ids, levels, np.zeros((2, 0), np.int32), 1, nothing[1:])
         some_levels, some_amounts = levels if self.scheme.bits else None, amounts if self.scheme.sums else None
         return invert(self.scheme, indptr, ids, some_levels, some_amounts, overwrite=True)
 
@@ -128,9 +132,9 @@ def sparse_bytes(scheme: Scheme, *, n_tokens: int, n_firings: int, threads: int)
     Formula: 16 bytes a token (lengths and row pointer), 12 a firing (its id twice while chunks are joined, its
     token), 3 more with further rules, 16 more with sums; a row of counters for each thread; two blocks.
     """
-    width = 1 << scheme.bits
-    row = 4 * (1 + width * (width > 1)) + 16 * scheme.sums
-    firing = 12 + 3 * (width > 1) + 16 * scheme.sums
+    several = scheme.bits > 0 or scheme.sums
+    row = (16 + 8 * len(scheme.rules) if several else 4) + 16 * scheme.sums
+    firing = 12 + 3 * (scheme.bits > 0) + 16 * scheme.sums
     block = BLOCK_PAIRS * (4 + 8 * len(scheme.rules) + 16 * scheme.sums)
     return 16 * n_tokens + firing * n_firings + threads * scheme.d_sae * row + 2 * block + 40 * scheme.d_sae
 
@@ -148,20 +152,23 @@ def ranges(before: npt.NDArray[np.int64], low: int, high: int, limit: int) -> It
 
 
 @numba.njit(cache=True, nogil=True)
-def _first_doubled(indptr, ids, d):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return the first token that names a feature twice, or -1."""
+def _tally(indptr, ids, levels, bits, d):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return the first token that names a feature twice or -1, and each feature's firings by level."""
     seen = np.full(d, -1, np.int32)
+    fired = np.zeros((d, 1 << bits), np.int64)
     for t in range(len(indptr) - 1):
         for k in range(indptr[t], indptr[t + 1]):
-            if seen[ids[k]] == t:
-                return t
-            seen[ids[k]] = t
-    return -1
+            feature = ids[k]
+            if seen[feature] == t:
+                return t, fired
+            seen[feature] = t
+            fired[feature, levels[k] if len(levels) else 0] += 1
+    return -1, fired
 
 
 @numba.njit(cache=True, parallel=True, nogil=True)
 def _rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    bounds, slots, room, starts, tokens, indptr, ranks, prune, all_counters, columns, counts
+    bounds, slots, room, starts, tokens, indptr, ranks, work, prune, all_counters, columns, counts
 ):
     """Write the pairs of some rows, and return how many each has; the counters are 0 before and after."""
     low = bounds[0]
@@ -184,12 +191,20 @@ def _rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
                 while ranks[k] < limit:
                     counters[ranks[k]] += 1
                     k += one
+            if work[row] > row // _SCANNED:
+                for column in range(row):
+                    columns[at] = column  # written always, kept where seen: a branch would be mispredicted
+                    counts[at] = counters[column]
+                    at += np.uint64(counters[column] >= prune)
+                counters[:row] = 0
+                found[row - low] = at - before
+                continue
             for place in range(starts[row], stop):
                 k = np.uint64(indptr[tokens[place]])
                 while ranks[k] < limit:
                     seen = counters[ranks[k]]
                     counters[ranks[k]] = 0
-                    columns[at] = ranks[k]  # written always, kept where seen: a branch would be mispredicted
+                    columns[at] = ranks[k]
                     counts[at] = seen
                     at += np.uint64(seen >= prune)
                     k += one
@@ -197,68 +212,168 @@ def _rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     return found
 
 
+def packed_steps(bits: int) -> npt.NDArray[np.uint64]:
+    """Return what a pair of levels adds to its packed counter: uint64, shape (2 ** bits, 2 ** bits).
+
+    A counter has a field of `64 // (bits + 1)` bits for each rule, `any` the lowest; entry (l, m) has a 1 in the
+    field of `any` and of each rule whose bit is set in `l & m`.
+    """
+    field = 64 // (bits + 1)
+    level = np.arange(1 << bits, dtype=np.uint64)
+    both = level[:, None] & level
+    steps = np.ones_like(both)
+    for bit in range(bits):
+        steps += (both >> np.uint64(bit) & np.uint64(1)) << np.uint64(field * (bit + 1))
+    return steps
+
+
 @numba.njit(cache=True, parallel=True, nogil=True)
 def _rows_with_rules(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    bounds, slots, room, starts, tokens, indptr, ranks, levels, amounts, bits, prune,
-    all_counters, all_levels, all_sums, columns, counts, added,
+    bounds, slots, room, starts, tokens, indptr, ranks, work, levels, amounts, shift, prune, steps, segment,
+    all_packed, all_taken, all_wide, all_sums, columns, counts, added,
 ):  # fmt: skip
-    """Do as `_rows`, with counters by level and sums of activations beside the counters of all."""
+    """Do as `_rows`, the counters of all rules packed in one number, and with sums of activations beside them.
+
+    After `segment` tokens, before a field can overflow, the fields are added to counters of their own.
+    """
     low = bounds[0]
     found = np.zeros(bounds[-1] - low, np.int64)
-    shift = np.uint64(bits)
+    any_mask = ~np.uint64(0) >> np.uint64(64 - 64 // len(counts))
     for part in numba.prange(len(bounds) - 1):
-        counters, by_level, sums = all_counters[part], all_levels[part], all_sums[part]
+        packed, taken, wide, sums = all_packed[part], all_taken[part], all_wide[part], all_sums[part]
         at = slots[part]
         for row in range(bounds[part], bounds[part + 1]):
             if room[row] == 0:
                 continue
-            before, limit = at, np.uint64(row) << shift
-            for place in range(starts[row], starts[row + 1]):
-                k = np.uint64(indptr[tokens[place]])
-                while ranks[k] < limit:
-                    column = ranks[k] >> shift
-                    counters[column] += 1
-                    if bits:
-                        by_level[(column << shift) + (np.uint64(ranks[k]) & np.uint64(levels[place]))] += 1
-                    if sums.shape[1]:
-                        sums[0, column] += amounts[0, place]
-                        sums[1, column] += amounts[1, k]
-                    k += np.uint64(1)
-            for place in range(starts[row], starts[row + 1]):
-                k = np.uint64(indptr[tokens[place]])
-                while ranks[k] < limit:
-                    column = ranks[k] >> shift
-                    if counters[column] >= prune:
-                        columns[at] = column
-                        _take(column, bits, counters, by_level, sums, counts[:, at], added[:, at : at + 1])
-                        at += 1
-                    if counters[column]:
-                        _clear(column, bits, counters, by_level, sums)
-                    k += np.uint64(1)
-            found[row - low] = at - before
+            first, last = starts[row], starts[row + 1]
+            long = last - first > segment
+            for start in range(first, last, segment):
+                stop = min(start + segment, last)
+                if sums.shape[0]:
+                    _add_sums(row, start, stop, tokens, indptr, ranks, amounts, shift, sums)
+                _add_packed(row, start, stop, tokens, indptr, ranks, levels, shift, steps, packed)
+                if long:
+                    _widen(row, packed, wide)
+            if long or work[row] > row // _SCANNED:
+                n = _take_row(row, prune, any_mask, long, packed, wide, taken, columns[at:])
+            else:
+                n = _take_seen(
+                    row, first, last, tokens, indptr, ranks, shift, prune, any_mask, packed, taken, columns[at:]
+                )
+            _unpack(row, n, long, taken, wide, sums, columns[at:], counts[:, at:], added[:, at:])
+            if sums.shape[0]:
+                _clear_sums(row, first, last, tokens, indptr, ranks, shift, sums)
+            found[row - low] = n
+            at += n
     return found
 
 
 @numba.njit(cache=True, nogil=True)
-def _take(column, bits, counters, by_level, sums, counts, added):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Write a column's counts by rule and its sums."""
-    counts[:] = 0
-    counts[0] = counters[column]
-    for level in range(1, 1 << bits):
-        for bit in range(bits):
-            counts[bit + 1] += (level >> bit & 1) * by_level[(np.int64(column) << bits) + level]
-    if sums.shape[1]:
-        added[0, 0] = sums[0, column]
-        added[1, 0] = sums[1, column]
+def _add_packed(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    row, start, stop, tokens, indptr, ranks, levels, shift, steps, packed
+):
+    """Add to the packed counters for a row's tokens from place `start` to `stop`."""
+    step = np.int64(_LINE // ranks.itemsize)
+    one, limit, bits = np.uint64(1), np.uint64(row), np.uint64(shift)
+    lowest, n_levels = (one << bits) - one, np.uint64(steps.shape[1])
+    flat = steps.reshape(steps.size)
+    for place in range(start, stop):
+        if place + _AHEAD < stop:
+            ahead = indptr[tokens[place + _AHEAD]]
+            prefetch(ranks, ahead)
+            prefetch(ranks, ahead + step)
+        own = np.uint64(levels[place]) * n_levels if len(levels) else np.uint64(0)
+        k = np.uint64(indptr[tokens[place]])
+        value = np.uint64(ranks[k])
+        while value & lowest < limit:
+            packed[value & lowest] += flat[own + (value >> bits)]
+            k += one
+            value = np.uint64(ranks[k])
 
 
 @numba.njit(cache=True, nogil=True)
-def _clear(column, bits, counters, by_level, sums):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Set a column's counters back to 0."""
-    counters[column] = 0
-    if bits:
-        first = np.int64(column) << bits
-        by_level[first : first + (1 << bits)] = 0
-    if sums.shape[1]:
-        sums[0, column] = 0
-        sums[1, column] = 0
+def _add_sums(row, start, stop, tokens, indptr, ranks, amounts, shift, sums):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add both activations of each pair for a row's tokens from place `start` to `stop`."""
+    one, limit = np.uint64(1), np.uint64(row)
+    lowest = (one << np.uint64(shift)) - one
+    for place in range(start, stop):
+        k = np.uint64(indptr[tokens[place]])
+        while ranks[k] & lowest < limit:
+            sums[ranks[k] & lowest, 0] += amounts[0, place]
+            sums[ranks[k] & lowest, 1] += amounts[1, k]
+            k += one
+
+
+@numba.njit(cache=True, nogil=True)
+def _widen(row, packed, wide):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Add the fields of a row's packed counters to its wide ones, and set them to 0."""
+    field = np.uint64(64 // len(wide))
+    mask = ~np.uint64(0) >> (np.uint64(64) - field)
+    for rule in range(len(wide)):
+        for column in range(row):
+            wide[rule, column] += np.int64(packed[column] >> (field * np.uint64(rule)) & mask)
+    packed[:row] = 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _take_row(row, prune, any_mask, long, packed, wide, taken, columns):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Go through a row from end to end; write the columns to keep and their counters, and return how many."""
+    n = 0
+    for column in range(row):
+        columns[n] = column  # written always, kept where seen: a branch would be mispredicted
+        taken[n] = packed[column]
+        n += (wide[0, column] if long else np.int64(packed[column] & any_mask)) >= prune
+    packed[:row] = 0
+    return n
+
+
+@numba.njit(cache=True, nogil=True)
+def _take_seen(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    row, first, last, tokens, indptr, ranks, shift, prune, any_mask, packed, taken, columns
+):
+    """Do as `_take_row` by a second walk through the row's tokens."""
+    one, limit = np.uint64(1), np.uint64(row)
+    lowest = (one << np.uint64(shift)) - one
+    n = 0
+    for place in range(first, last):
+        k = np.uint64(indptr[tokens[place]])
+        column = np.uint64(ranks[k]) & lowest
+        while column < limit:
+            value = packed[column]
+            packed[column] = 0
+            columns[n] = column
+            taken[n] = value
+            n += np.int64(value & any_mask) >= prune
+            k += one
+            column = np.uint64(ranks[k]) & lowest
+    return n
+
+
+@numba.njit(cache=True, nogil=True)
+def _clear_sums(row, first, last, tokens, indptr, ranks, shift, sums):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Set the sums of a row's columns to 0 by one more walk: those that were pruned, too."""
+    one, limit = np.uint64(1), np.uint64(row)
+    lowest = (one << np.uint64(shift)) - one
+    for place in range(first, last):
+        k = np.uint64(indptr[tokens[place]])
+        while ranks[k] & lowest < limit:
+            sums[ranks[k] & lowest] = 0
+            k += one
+
+
+@numba.njit(cache=True, nogil=True)
+def _unpack(row, n, long, taken, wide, sums, columns, counts, added):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Write the counts by rule and the sums of the columns that were taken, and set their counters to 0."""
+    field = np.uint64(64 // len(wide))
+    mask = ~np.uint64(0) >> (np.uint64(64) - field)
+    for rule in range(len(wide)):
+        for i in range(n):
+            counts[rule, i] = np.int64(taken[i] >> (field * np.uint64(rule)) & mask)
+        if long:
+            for i in range(n):
+                counts[rule, i] += wide[rule, columns[i]]
+            wide[rule, :row] = 0
+    if sums.shape[0]:
+        for i in range(n):
+            added[0, i] = sums[columns[i], 0]
+            added[1, i] = sums[columns[i], 1]

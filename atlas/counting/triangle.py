@@ -69,7 +69,7 @@ class TriangleCounter(Counter):
                 f"raise --memory, or count ranks {low} to {rows_that_fit(scheme, low, memory)} first",
             )
         cells = pairs_of_rows(low, high)
-        self._cells = np.zeros(cells << scheme.bits, np.int32)
+        self._cells = np.zeros((1 << scheme.bits, cells), np.int32)  # a plane for each level
         self._sums = np.zeros((2, cells if scheme.sums else 0), np.int64)
 
     def _count(self, indptr: Any, ids: Any, levels: Any, amounts: Any) -> None:
@@ -81,7 +81,7 @@ class TriangleCounter(Counter):
         bounds = balanced(index.work, low, high, 16 * numba.get_num_threads())
         _add_rows(
             bounds, index.starts, index.tokens, index.indptr, index.ranks, index.levels, index.amounts,
-            self.scheme.bits, self._cells, self._sums, low,
+            index.shift, self._cells, self._sums, low,
         )  # fmt: skip
 
     def _add(self, other: Self) -> None:
@@ -98,8 +98,8 @@ class TriangleCounter(Counter):
             stop = max(start + 1, rows_with(start, _BLOCK_CELLS))
             stop = min(stop, high)
             first = pairs_of_rows(low, start)
-            cells = self._cells[first << self.scheme.bits : pairs_of_rows(low, stop) << self.scheme.bits]
-            sums = self._sums[:, first : pairs_of_rows(low, stop)] if self.scheme.sums else self._sums
+            at = slice(first, pairs_of_rows(low, stop))
+            cells, sums = self._cells[:, at], self._sums[:, at] if self.scheme.sums else self._sums
             yield Ranked(start, *_emit(start, stop, cells, sums, self.scheme.bits, prune))
             start = stop
 
@@ -126,52 +126,53 @@ def rows_that_fit(scheme: Scheme, low: int, memory: int) -> int:
 
 @numba.njit(cache=True, parallel=True, nogil=True)
 def _add_rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    bounds, starts, tokens, indptr, ranks, levels, amounts, bits, cells, sums, low
+    bounds, starts, tokens, indptr, ranks, levels, amounts, shift, cells, sums, low
 ):
-    """Add the increments of each row to its cells: those of a pair stand together, one for each level."""
+    """Add the increments of each row to its cells, each in the plane of the pair's level."""
     base = np.int64(low) * (low - 1) // 2
     step = np.int64(_LINE // ranks.itemsize)
+    one, bits, lowest = np.uint64(1), np.uint64(shift), (np.uint64(1) << np.uint64(shift)) - np.uint64(1)
     for part in numba.prange(len(bounds) - 1):
         for row in range(bounds[part], bounds[part + 1]):
             first = np.int64(row) * (row - 1) // 2 - base
-            counters = cells[first << bits : (first + row) << bits]
-            stop = starts[row + 1]
-            limit = np.uint64(row) << np.uint64(bits)
-            mask = ~np.uint64(0)
+            counters = cells[0, first : first + row]
+            stop, limit = starts[row + 1], np.uint64(row)
             for at in range(starts[row], stop):
                 if at + _AHEAD < stop:
                     ahead = indptr[tokens[at + _AHEAD]]
                     prefetch(ranks, ahead)
                     prefetch(ranks, ahead + step)
-                if len(levels):
-                    mask = (mask >> np.uint64(bits) << np.uint64(bits)) | np.uint64(levels[at])
                 k = np.uint64(indptr[tokens[at]])
-                if sums.shape[1]:
+                if not len(levels) and not sums.shape[1]:
                     while ranks[k] < limit:
-                        counters[ranks[k] & mask] += 1
-                        cell = first + np.int64(ranks[k] >> np.uint64(bits))
+                        counters[ranks[k]] += 1
+                        k += one
+                    continue
+                while ranks[k] & lowest < limit:
+                    cell = first + np.int64(ranks[k] & lowest)
+                    level = np.uint64(0)
+                    if len(levels):
+                        level = (np.uint64(ranks[k]) >> bits) & np.uint64(levels[at])
+                    cells[level, cell] += 1
+                    if sums.shape[1]:
                         sums[0, cell] += amounts[0, at]
                         sums[1, cell] += amounts[1, k]
-                        k += np.uint64(1)
-                else:
-                    while ranks[k] < limit:
-                        counters[ranks[k] & mask] += 1
-                        k += np.uint64(1)
+                    k += one
 
 
 @numba.njit(cache=True, parallel=True, nogil=True)
 def _emit(low, high, cells, sums, bits, prune):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Return indptr, columns, counts by rule and sums of the pairs seen `prune` times or more."""
     base = np.int64(low) * (low - 1) // 2
-    found = np.empty(len(cells) >> bits, np.uint32)  # each row's columns at the row's cells
+    found = np.empty(cells.shape[1], np.uint32)  # each row's columns at the row's cells
     indptr = np.zeros(high - low + 1, np.int64)
     for row in numba.prange(low, high):
         first = np.int64(row) * (row - 1) // 2 - base
         at = first
         for column in range(row):
-            seen = np.int64(0)
-            for counter in range((first + column) << bits, (first + column + 1) << bits):
-                seen += cells[counter]
+            seen = np.int64(cells[0, first + column])
+            for level in range(1, len(cells)):
+                seen += cells[level, first + column]
             found[at] = column  # written always, kept where seen: a branch would be mispredicted
             at += seen >= prune
         indptr[row - low + 1] = at - first
@@ -186,9 +187,9 @@ def _emit(low, high, cells, sums, bits, prune):  # type: ignore[no-untyped-def] 
             column = found[first + at - indptr[row - low]]
             columns[at] = column
             cell = first + np.int64(column)
-            counts[0, at] = cells[cell << bits]
-            for level in range(1, 1 << bits):
-                seen = cells[(cell << bits) + level]
+            counts[0, at] = cells[0, cell]
+            for level in range(1, len(cells)):
+                seen = cells[level, cell]
                 counts[0, at] += seen
                 for bit in range(bits):
                     counts[bit + 1, at] += (level >> bit & 1) * seen
