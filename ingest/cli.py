@@ -212,16 +212,16 @@ def stage_counts(
     **given: Any,
 ) -> Artifact:
     """Return `20-counts`."""
-    from atlas.counting.cuda import choose_device
     from atlas.counting.passes import Settings
     from atlas.counting.stage import count
     from atlas.ingest.progress import progress
 
+    settings = Settings(memory, threads, "cpu" if device == "mps" else device)  # only models run on mps
     if scheduler is not None:
         from atlas.ingest.cluster import count_on
 
-        return count_on(run, scheduler, settings=Settings(memory, threads), device=device, track=progress, **given)
-    return count(run, settings=Settings(memory, threads, choose_device(device)), track=progress, **given)
+        return count_on(run, scheduler, settings=settings, track=progress, **given)
+    return count(run, settings=settings, track=progress, **given)
 
 
 def stage_edges(

@@ -59,7 +59,6 @@ def count_on(
     prune: int,
     span: int,
     settings: Settings,
-    device: str = "auto",
     track: Track,
 ) -> Artifact:
     """Return `20-counts`, counted by the workers of a scheduler: the bytes that one process would have written.
@@ -68,7 +67,7 @@ def count_on(
     ----------
     scheduler
         Address of a Dask scheduler, `tcp://host:8786`; or `local`, `local:N` for N processes of this machine.
-    settings, device
+    settings
         How each worker counts; the memory is that of all together where they are local.
 
     Raises
@@ -89,7 +88,7 @@ def count_on(
 
         def compute(directory: Path) -> dict[str, Any]:
             with _scratch(run) as scratch:
-                job = _Job.prepare(run, scratch, spec.parameters, _of_one_worker(settings, scheduler), device)
+                job = _Job.prepare(run, scratch, spec.parameters, _of_one_worker(settings, scheduler))
                 with _answered(scheduler):
                     stored = [read_partial(root := _Reduction(connect(), job).run(track))]
                 require_complete(stored, source=job.source, n_tokens=job.n_tokens, place=root)
@@ -106,7 +105,7 @@ class _Job:
     ----------
     activations, scratch
         Folders that all machines see: what is counted, and where partial counts are put.
-    settings, device
+    settings
         How one worker counts.
     version
         Program that the workers must have.
@@ -115,14 +114,13 @@ class _Job:
     activations: Path
     scratch: Path
     settings: Settings
-    device: str
     source: str
     n_tokens: int
     n_shards: int
     version: str
 
     @classmethod
-    def prepare(cls, run: Run, scratch: Path, parameters: Mapping[str, Any], settings: Settings, device: str) -> _Job:
+    def prepare(cls, run: Run, scratch: Path, parameters: Mapping[str, Any], settings: Settings) -> _Job:
         """Return the job of a run, its pilot written."""
         from atlas.firings import Firings
         from atlas.shards import shard_paths
@@ -132,7 +130,7 @@ class _Job:
         options = {name: parameters[name] for name in ("rules", "sums")}
         find_pilot(scratch, firings, source=artifact.digest, memory=settings.memory, **options)
         return cls(
-            artifact.path.resolve(), scratch.resolve(), settings, device, artifact.digest, firings.n_tokens,
+            artifact.path.resolve(), scratch.resolve(), settings, artifact.digest, firings.n_tokens,
             len(shard_paths(artifact.path)), __version__,
         )  # fmt: skip
 
@@ -168,13 +166,12 @@ class _Job:
 
 def count_group(job: _Job, name: str, numbers: range) -> tuple[str, int]:
     """Count some shards, in a worker; return the name of the partial counts, and their tokens."""
-    from atlas.counting.cuda import choose_device
     from atlas.counting.partial import read_description
     from atlas.counting.pilot import read_pilot
     from atlas.firings import Firings
 
     job.check()
-    settings = replace(job.settings, threads=job.threads(), gpu=choose_device(job.device))
+    settings = replace(job.settings, threads=job.threads())
     with _counting:
         place = count_into(
             job.scratch / name, Firings(job.activations), numbers, pilot=read_pilot(job.scratch), settings=settings,

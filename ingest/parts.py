@@ -118,7 +118,6 @@ def count_one_share(
     **given: Any,
 ) -> Path:
     """Return the folder of one share's partial counts, as the options of `counts` ask for it."""
-    from atlas.counting.cuda import choose_device
     from atlas.counting.passes import Settings
     from atlas.ingest.progress import progress
 
@@ -126,7 +125,7 @@ def count_one_share(
         raise click.UsageError("--shards counts in this process, and --scheduler in others: give one of them")
     if prune > 1:
         raise click.UsageError("--prune is exact on merged counts alone: give it to `atlas ingest merge`")
-    settings = Settings(memory, threads, choose_device(device))
+    settings = Settings(memory, threads, device)
     return count_share(run_directory, share, settings=settings, track=progress, **given)
 
 

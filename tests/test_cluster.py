@@ -57,9 +57,7 @@ def run(prepared: Path, tmp_path: Path) -> Iterator[Run]:
 
 
 def counted(run: Run, scheduler: str) -> dict[str, Any]:
-    artifact = count_on(
-        run, scheduler, rules=(), sums=False, prune=1, span=512, settings=SETTINGS, device="cpu", track=untracked
-    )
+    artifact = count_on(run, scheduler, rules=(), sums=False, prune=1, span=512, settings=SETTINGS, track=untracked)
     return content(artifact.path)
 
 
@@ -248,7 +246,7 @@ def test_workers_that_cannot_do_the_job_say_so(run: Run, tmp_path: Path) -> None
     """Another program, or no access to the run's folder; and work that nobody waits for is given up."""
     (tmp_path / "scratch").mkdir()
     parameters = {"rules": ["any"], "sums": False}
-    job = cluster._Job.prepare(run, tmp_path / "scratch", parameters, SETTINGS, "cpu")
+    job = cluster._Job.prepare(run, tmp_path / "scratch", parameters, SETTINGS)
     job.check()
     with pytest.raises(BackendError, match=r"has feature-atlas .* this is 0"):
         cluster.replace(job, version="0").check()

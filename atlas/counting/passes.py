@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.counting.counter import Counter
-from atlas.counting.cuda import free_memory
+from atlas.counting.cuda import choose_device, free_memory
 from atlas.counting.gpu import GpuCounter
 from atlas.counting.merging import merge_counted
 from atlas.counting.partial import read_partial, write_partial
@@ -44,13 +44,13 @@ class Settings:
         Bytes that counting may take, beside the program itself.
     threads
         Counting threads; all cores when None.
-    gpu
-        Number of the GPU to count on, None for the CPU.
+    device
+        `auto`, `cpu`, `cuda` or `cuda:N`: looked for when counting begins, not when it is done already.
     """
 
     memory: int = 4 * 2**30
     threads: int | None = None
-    gpu: int | None = None
+    device: str = "cpu"
 
 
 def scheme_of(firings: Firings, rules: Rules, *, sums: bool = False, source: str = "") -> Scheme:
@@ -98,20 +98,28 @@ def count_shards(
     work = Work.of(firings, numbers, scheme, rules)
     threads = use_threads(settings.threads)
     sizes = {"n_tokens": work.n_tokens, "n_firings": work.n_firings}
-    if settings.gpu is None:
+    gpu = choose_device(settings.device)
+    if gpu is None:
         plan = plan_counts(scheme, **sizes, memory=settings.memory, threads=threads)
     else:
-        plan = plan_gpu(scheme, **sizes, memory=settings.memory, free=free_memory(settings.gpu, sums=scheme.sums))
+        plan = plan_gpu(scheme, **sizes, memory=settings.memory, free=free_memory(gpu, sums=scheme.sums))
     logger.info("counts: %s", plan.describe(settings.memory))
     tell(plan)
     spool = Spool(scratch / "rows", limit=settings.memory // 8)
     with track("counts", total=work.n_tokens * len(plan.panels), unit="tokens") as advance:
-        firing_count, covered = _fill(spool, work, plan, scratch, settings, prune, advance)
+        firing_count, covered = _fill(spool, work, plan, scratch, settings, gpu, prune, advance)
     return Counted(scheme, firing_count, covered, spool)
 
 
 def _fill(
-    spool: Spool, work: Work, plan: Plan, scratch: Path, settings: Settings, prune: int, advance: Advance
+    spool: Spool,
+    work: Work,
+    plan: Plan,
+    scratch: Path,
+    settings: Settings,
+    gpu: int | None,
+    prune: int,
+    advance: Advance,
 ) -> tuple[npt.NDArray[np.int64], TokenRanges]:
     """Put the pairs of all rows into the spool as the plan says; return firing counts and covered tokens."""
     if plan.parts > 1:
@@ -128,8 +136,8 @@ def _fill(
         spool.take(merged.blocks)
         return merged.firing_count, merged.covered
     for rows in plan.panels:
-        if settings.gpu is not None:
-            counter = GpuCounter(work.scheme, rows=rows, device=settings.gpu)
+        if gpu is not None:
+            counter = GpuCounter(work.scheme, rows=rows, device=gpu)
         elif plan.strategy == "sparse":
             counter = SparseCounter(work.scheme)
         else:
