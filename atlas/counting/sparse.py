@@ -83,14 +83,16 @@ class SparseCounter(Counter):
             return
         index, scheme, threads = self._inverted(), self.scheme, numba.get_num_threads()
         n_rules, several = len(scheme.rules), scheme.bits > 0 or scheme.sums
+        near = np.zeros((threads, 0 if several else high), np.uint16)  # where no row of a range has more tokens
         counters = np.zeros((threads, 0 if several else high), np.int32)
+        most = np.diff(index.starts)
         packed = np.zeros((threads, high if several else 0), np.uint64)
         wide = np.zeros((threads, n_rules, high if several else 0), np.int64)
         taken = np.empty((threads, high + 1 if several else 0), np.uint64)
         sums = np.zeros((threads, high if scheme.sums else 0, 2), np.int64)
         steps, segment = packed_steps(scheme.bits), min(2 ** (64 // n_rules) - 1, INT32_TOKENS)
         room = np.minimum(index.work, np.arange(scheme.d_sae))  # no row has more pairs than that
-        room[np.diff(index.starts) < prune] = 0  # a feature that fires less often has no pair to keep
+        room[most < prune] = 0  # a feature that fires less often has no pair to keep
         before = np.concatenate([[0], np.cumsum(room)])
         for start, stop in ranges(before, low, high, BLOCK_PAIRS):
             bounds = balanced(index.work, start, stop, threads)
@@ -106,7 +108,8 @@ class SparseCounter(Counter):
                     segment, packed, taken, wide, sums, columns, counts, added,
                 )  # fmt: skip
             else:
-                found = _rows(bounds, slots, room, *lists, prune, counters, columns, counts[0])
+                small = int(most[start:stop].max()) < 2**16
+                found = _rows(bounds, slots, room, *lists, prune, near if small else counters, columns, counts[0])
             roomy = 4 * int(found.sum()) < 3 * len(columns)  # then whoever keeps a block should not keep the room
             for part in range(threads):
                 indptr = np.concatenate([[0], np.cumsum(found[bounds[part] - start : bounds[part + 1] - start])])
@@ -133,7 +136,7 @@ def sparse_bytes(scheme: Scheme, *, n_tokens: int, n_firings: int, threads: int)
     token), 3 more with further rules, 16 more with sums; a row of counters for each thread; two blocks.
     """
     several = scheme.bits > 0 or scheme.sums
-    row = (16 + 8 * len(scheme.rules) if several else 4) + 16 * scheme.sums
+    row = (16 + 8 * len(scheme.rules) if several else 6) + 16 * scheme.sums
     firing = 12 + 3 * (scheme.bits > 0) + 16 * scheme.sums
     block = BLOCK_PAIRS * (4 + 8 * len(scheme.rules) + 16 * scheme.sums)
     return 16 * n_tokens + firing * n_firings + threads * scheme.d_sae * row + 2 * block + 40 * scheme.d_sae

@@ -27,8 +27,9 @@ from atlas.errors import CapacityError
 
 CHUNK_FIRINGS = 4_000_000
 """Firings inverted at once: the triangle is gone through once a chunk, the chunk stays in the last cache."""
-_AHEAD = 4  # tokens between the one that is added and the one that is fetched
+_AHEAD = 8  # tokens between the one that is added and the one that is fetched
 _LINE = 64  # bytes of a cache line
+_SWEPT = 4  # a row with more increments than a quarter of its cells is swept from end to end
 _BLOCK_CELLS = 2**21  # cells of the triangle that are gone through at once when rows are emitted
 
 
@@ -81,7 +82,7 @@ class TriangleCounter(Counter):
         bounds = balanced(index.work, low, high, 16 * numba.get_num_threads())
         _add_rows(
             bounds, index.starts, index.tokens, index.indptr, index.ranks, index.levels, index.amounts,
-            index.shift, self._cells, self._sums, low,
+            index.work, index.shift, self._cells, self._sums, low,
         )  # fmt: skip
 
     def _add(self, other: Self) -> None:
@@ -126,24 +127,45 @@ def rows_that_fit(scheme: Scheme, low: int, memory: int) -> int:
 
 @numba.njit(cache=True, parallel=True, nogil=True)
 def _add_rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    bounds, starts, tokens, indptr, ranks, levels, amounts, shift, cells, sums, low
+    bounds, starts, tokens, indptr, ranks, levels, amounts, work, shift, cells, sums, low
 ):
-    """Add the increments of each row to its cells, each in the plane of the pair's level."""
+    """Add the increments of each row to its cells, each in the plane of the pair's level.
+
+    A row with many increments is counted in 16 bits, which stay in the nearest cache, and added to its cells
+    from end to end: cells lie in memory, where additions in no order would each wait for their line.
+    """
     base = np.int64(low) * (low - 1) // 2
     step = np.int64(_LINE // ranks.itemsize)
     one, bits, lowest = np.uint64(1), np.uint64(shift), (np.uint64(1) << np.uint64(shift)) - np.uint64(1)
+    plain = not len(levels) and not sums.shape[1]
     for part in numba.prange(len(bounds) - 1):
+        near = np.zeros(bounds[part + 1], np.uint16)
         for row in range(bounds[part], bounds[part + 1]):
             first = np.int64(row) * (row - 1) // 2 - base
             counters = cells[0, first : first + row]
             stop, limit = starts[row + 1], np.uint64(row)
+            if plain and work[row] > row // _SWEPT and stop - starts[row] < 2**16:
+                for at in range(starts[row], stop):
+                    if at + _AHEAD < stop:
+                        ahead = indptr[tokens[at + _AHEAD]]
+                        prefetch(ranks, ahead)
+                        prefetch(ranks, ahead + step)
+                        prefetch(ranks, ahead + 2 * step)
+                    k = np.uint64(indptr[tokens[at]])
+                    while ranks[k] < limit:
+                        near[ranks[k]] += np.uint16(1)
+                        k += one
+                for column in range(row):
+                    counters[column] += near[column]
+                near[:row] = 0
+                continue
             for at in range(starts[row], stop):
                 if at + _AHEAD < stop:
                     ahead = indptr[tokens[at + _AHEAD]]
                     prefetch(ranks, ahead)
                     prefetch(ranks, ahead + step)
                 k = np.uint64(indptr[tokens[at]])
-                if not len(levels) and not sums.shape[1]:
+                if plain:
                     while ranks[k] < limit:
                         counters[ranks[k]] += 1
                         k += one
@@ -168,14 +190,20 @@ def _emit(low, high, cells, sums, bits, prune):  # type: ignore[no-untyped-def] 
     indptr = np.zeros(high - low + 1, np.int64)
     for row in numba.prange(low, high):
         first = np.int64(row) * (row - 1) // 2 - base
-        at = first
-        for column in range(row):
-            seen = np.int64(cells[0, first + column])
-            for level in range(1, len(cells)):
-                seen += cells[level, first + column]
-            found[at] = column  # written always, kept where seen: a branch would be mispredicted
-            at += seen >= prune
-        indptr[row - low + 1] = at - first
+        at = np.uint64(first)
+        mine = cells[0, first : first + row]
+        if len(cells) == 1:
+            for column in range(row):
+                found[at] = column  # written always, kept where seen: a branch would be mispredicted
+                at += np.uint64(mine[column] >= prune)
+        else:
+            for column in range(row):
+                seen = np.int64(mine[column])
+                for level in range(1, len(cells)):
+                    seen += cells[level, first + column]
+                found[at] = column
+                at += np.uint64(seen >= prune)
+        indptr[row - low + 1] = np.int64(at) - first
     for row in range(high - low):
         indptr[row + 1] += indptr[row]
     columns = np.empty(indptr[-1], np.uint32)
@@ -183,10 +211,15 @@ def _emit(low, high, cells, sums, bits, prune):  # type: ignore[no-untyped-def] 
     added = np.empty((2, indptr[-1] if sums.shape[1] else 0), np.int64)
     for row in numba.prange(low, high):
         first = np.int64(row) * (row - 1) // 2 - base
-        for at in range(indptr[row - low], indptr[row - low + 1]):
-            column = found[first + at - indptr[row - low]]
-            columns[at] = column
-            cell = first + np.int64(column)
+        start, stop = indptr[row - low], indptr[row - low + 1]
+        columns[start:stop] = found[first : first + stop - start]
+        if len(cells) == 1 and not sums.shape[1]:
+            mine = cells[0, first : first + row]
+            for at in range(start, stop):
+                counts[0, at] = mine[columns[at]]
+            continue
+        for at in range(start, stop):
+            cell = first + np.int64(columns[at])
             counts[0, at] = cells[0, cell]
             for level in range(1, len(cells)):
                 seen = cells[level, cell]
