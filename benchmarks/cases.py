@@ -81,7 +81,7 @@ def cases(run: Path | None) -> list[Case]:
     """Return all cases, those of a run's features included where one is given."""
     found = [
         Case("16k", "d = 16,384, L0 = 100", generated(200_000, 2**14), WIDE),
-        Case("65k", "d = 65,536, L0 = 100", generated(200_000, 2**16), WIDE),
+        Case("65k", "d = 65,536, L0 = 100", generated(100_000, 2**16), WIDE),
         Case("131k", "d = 131,072, L0 = 100", generated(100_000, 2**17), WIDE),
         Case("1M", "d = 1,048,576, L0 = 100", generated(50_000, 2**20), (("ours-pruned", 1), *FIT)),
         Case("planted", "planted groups, d = 4,096, L0 = 32", generated(200_000, 2**12, l0=32, grouped=0.8), FIT),

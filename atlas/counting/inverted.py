@@ -34,17 +34,16 @@ class Inverted:
     Attributes
     ----------
     starts : int64, shape (d + 1,)
-        The tokens of rank r are `tokens[starts[r]:starts[r + 1]]`.
-    tokens : uint32, shape (nnz,)
-        Tokens of each rank, ascending.
-    indptr : int64, shape (n_tokens + 1,)
-        The ranks of token t are `ranks[indptr[t]:indptr[t + 1]]`.
+        The tokens of rank r are entries `starts[r]:starts[r + 1]` of `begins` and `hotter`.
+    begins, hotter : uint32, shape (nnz,)
+        For each token of a rank, tokens ascending: where its ranks begin in `ranks`, and how many of them are
+        hotter. The hotter ones are `ranks[begins[k]:begins[k] + hotter[k]]`.
     ranks : uint16 or uint32, shape (nnz,)
         `level << shift | rank` of each firing, ranks ascending within a token.
     levels : uint8, shape (nnz,) or (0,)
-        Level of each firing in the order of `tokens`, where there are further rules.
+        Level of each firing in the order of `begins`, where there are further rules.
     amounts : int32, shape (2, nnz) or (2, 0)
-        Activation of each firing in the order of `tokens`, and of `ranks`, where they are summed.
+        Activation of each firing in the order of `begins`, and of `ranks`, where they are summed.
     shift : int
         Bits of a rank.
     work : int64, shape (d,)
@@ -52,8 +51,8 @@ class Inverted:
     """
 
     starts: npt.NDArray[np.int64]
-    tokens: npt.NDArray[np.uint32]
-    indptr: npt.NDArray[np.int64]
+    begins: npt.NDArray[np.uint32]
+    hotter: npt.NDArray[np.uint32]
     ranks: npt.NDArray[np.unsignedinteger[Any]]
     levels: npt.NDArray[np.uint8]
     amounts: npt.NDArray[np.int32]
@@ -85,6 +84,8 @@ def invert(
         An id is out of range, or twice in one token; an amount does not fit in 31 bits.
     """
     d, nnz, threads = scheme.d_sae, len(ids), numba.get_num_threads()
+    if nnz >= 2**32:
+        raise InputError(f"{nnz} firings at once, at most {2**32 - 1}", "count the tokens in parts, and merge")
     indptr = np.ascontiguousarray(indptr, np.int64)
     level = np.zeros(0, np.uint8) if levels is None else np.ascontiguousarray(levels, np.uint8)
     amount = np.zeros(0, np.int32) if amounts is None else as_amounts(amounts)
@@ -108,11 +109,11 @@ def invert(
     kind = np.uint16 if shift + scheme.bits <= 16 else np.uint32
     ranks: npt.NDArray[Any] = ids if overwrite else np.empty(nnz, kind)
     free = _places_in_tokens(ranges, starts, tokens, indptr)
-    work = np.zeros(d, np.int64)
-    doubled = _sort_tokens(ranges, starts, tokens, by_rank, shift, free, indptr, ranks, amounts_both, work)
+    hotter, work = np.empty(nnz, np.uint32), np.zeros(d, np.int64)
+    doubled = _sort_tokens(ranges, starts, tokens, hotter, by_rank, shift, free, indptr, ranks, amounts_both, work)
     if doubled.min() < len(indptr):
         raise doubled_id(int(doubled.min()))
-    return Inverted(starts, tokens, indptr, ranks, by_rank, amounts_both, shift, work)
+    return Inverted(starts, tokens, hotter, ranks, by_rank, amounts_both, shift, work)
 
 
 def as_amounts(amounts: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
@@ -169,16 +170,19 @@ def _places_in_tokens(ranges, starts, tokens, indptr):  # type: ignore[no-untype
 
 @numba.njit(cache=True, parallel=True, nogil=True)
 def _sort_tokens(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    ranges, starts, tokens, by_rank, shift, free, indptr, ranks, amounts, work
+    ranges, starts, tokens, hotter, by_rank, shift, free, indptr, ranks, amounts, work
 ):
-    """Write each rank into its tokens; return for each range the first token with a doubled id, or one too many."""
+    """Write each rank into its tokens; return for each range the first token with a doubled id, or one too many.
+
+    `tokens` becomes where each token begins.
+    """
     n = len(ranges) - 1
     doubled = np.full(n, free.shape[1] + 1, np.int64)
     for g in numba.prange(n):
         slots = free[g]
         for r in range(ranges[g], ranges[g + 1]):
             before = np.int64(-1)
-            hotter = np.int64(0)
+            total = np.int64(0)
             for at in range(starts[r], starts[r + 1]):
                 t = np.int64(tokens[at])
                 if t == before:
@@ -186,14 +190,16 @@ def _sort_tokens(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
                 before = t
                 k = slots[t]
                 slots[t] = k + 1
-                hotter += k - indptr[t]
+                hotter[at] = k - indptr[t]
+                total += k - indptr[t]
+                tokens[at] = indptr[t]
                 value = np.int64(r)
                 if len(by_rank):
                     value |= np.int64(by_rank[at]) << shift
                 ranks[k] = value
                 if amounts.shape[1]:
                     amounts[1, k] = amounts[0, at]
-            work[r] = hotter
+            work[r] = total
     return doubled
 
 

@@ -13,7 +13,7 @@ from atlas.errors import CapacityError
 
 _FIRING_BYTES = 48  # of a chunk while it is read and inverted: ids, activations, levels, amounts, index
 _CELLS = 0.6  # share of the memory for cells: the rest is for the chunk and for pairs that are finished
-_NS_PAIR, _NS_SPARSE_PAIR = 1.3, 2.2  # an increment, in nanoseconds, measured (benchmarks/counting.py)
+_NS_PAIR, _NS_SPARSE_PAIR = 0.95, 1.4  # an increment, in nanoseconds, measured (benchmarks/counting.py)
 _NS_CELL, _NS_DISTINCT, _NS_MERGED = 2.0, 1.5, 15.0  # a cell of the triangle emitted, a sparse pair, one merged
 _NS_FIRING = 8.0  # read and inverted
 GIB = 2**30

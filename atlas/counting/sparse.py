@@ -101,7 +101,7 @@ class SparseCounter(Counter):
             columns = np.empty(slots[-1], np.uint32)
             counts = np.empty((n_rules, slots[-1]), np.int64)
             added = np.empty((2, slots[-1] if scheme.sums else 0), np.int64)
-            lists = (index.starts, index.tokens, index.indptr, index.ranks, index.work)
+            lists = (index.starts, index.begins, index.hotter, index.ranks, index.work)
             if several:
                 found = _rows_with_rules(
                     bounds, slots, room, *lists, index.levels, index.amounts, index.shift, prune, steps,
@@ -124,7 +124,7 @@ class SparseCounter(Counter):
         indptr = np.concatenate([[0], np.cumsum(lengths)])
         if not len(ids):
             nothing = np.zeros(self.scheme.d_sae + 1, np.int64)
-            return Inverted(nothing, ids, indptr, ids, levels, np.zeros((2, 0), np.int32), 1, nothing[1:])
+            return Inverted(nothing, ids, ids, ids, levels, np.zeros((2, 0), np.int32), 1, nothing[1:])
         some_levels, some_amounts = levels if self.scheme.bits else None, amounts if self.scheme.sums else None
         return invert(self.scheme, indptr, ids, some_levels, some_amounts, overwrite=True)
 
@@ -133,11 +133,11 @@ def sparse_bytes(scheme: Scheme, *, n_tokens: int, n_firings: int, threads: int)
     """Return the bytes that a `SparseCounter` takes at most: what it keeps, its index, counters and blocks.
 
     Formula: 16 bytes a token (lengths and row pointer), 12 a firing (its id twice while chunks are joined, its
-    token), 3 more with further rules, 16 more with sums; a row of counters for each thread; two blocks.
+    token twice), 3 more with further rules, 16 more with sums; a row of counters for each thread; two blocks.
     """
     several = scheme.bits > 0 or scheme.sums
     row = (16 + 8 * len(scheme.rules) if several else 6) + 16 * scheme.sums
-    firing = 12 + 3 * (scheme.bits > 0) + 16 * scheme.sums
+    firing = 16 + 3 * (scheme.bits > 0) + 16 * scheme.sums
     block = BLOCK_PAIRS * (4 + 8 * len(scheme.rules) + 16 * scheme.sums)
     return 16 * n_tokens + firing * n_firings + threads * scheme.d_sae * row + 2 * block + 40 * scheme.d_sae
 
@@ -171,29 +171,27 @@ def _tally(indptr, ids, levels, bits, d):  # type: ignore[no-untyped-def]  # pra
 
 @numba.njit(cache=True, parallel=True, nogil=True)
 def _rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    bounds, slots, room, starts, tokens, indptr, ranks, work, prune, all_counters, columns, counts
+    bounds, slots, room, starts, begins, hotter, ranks, work, prune, all_counters, columns, counts
 ):
     """Write the pairs of some rows, and return how many each has; the counters are 0 before and after."""
     low = bounds[0]
     found = np.zeros(bounds[-1] - low, np.int64)
     step = np.int64(_LINE // ranks.itemsize)
-    one = np.uint64(1)
     for part in numba.prange(len(bounds) - 1):
         counters = all_counters[part]
         at = np.uint64(slots[part])
         for row in range(bounds[part], bounds[part + 1]):
             if room[row] == 0:
                 continue
-            before, stop, limit = at, starts[row + 1], np.uint32(row)
+            before, stop = at, starts[row + 1]
             for place in range(starts[row], stop):
                 if place + _AHEAD < stop:
-                    ahead = indptr[tokens[place + _AHEAD]]
+                    ahead = np.int64(begins[place + _AHEAD])
                     prefetch(ranks, ahead)
                     prefetch(ranks, ahead + step)
-                k = np.uint64(indptr[tokens[place]])
-                while ranks[k] < limit:
+                begin = np.uint64(begins[place])
+                for k in range(begin, begin + np.uint64(hotter[place])):
                     counters[ranks[k]] += 1
-                    k += one
             if work[row] > row // _SCANNED:
                 for column in range(row):
                     columns[at] = column  # written always, kept where seen: a branch would be mispredicted
@@ -203,14 +201,13 @@ def _rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
                 found[row - low] = at - before
                 continue
             for place in range(starts[row], stop):
-                k = np.uint64(indptr[tokens[place]])
-                while ranks[k] < limit:
+                begin = np.uint64(begins[place])
+                for k in range(begin, begin + np.uint64(hotter[place])):
                     seen = counters[ranks[k]]
                     counters[ranks[k]] = 0
                     columns[at] = ranks[k]
                     counts[at] = seen
                     at += np.uint64(seen >= prune)
-                    k += one
             found[row - low] = at - before
     return found
 
@@ -232,7 +229,7 @@ def packed_steps(bits: int) -> npt.NDArray[np.uint64]:
 
 @numba.njit(cache=True, parallel=True, nogil=True)
 def _rows_with_rules(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    bounds, slots, room, starts, tokens, indptr, ranks, work, levels, amounts, shift, prune, steps, segment,
+    bounds, slots, room, starts, begins, hotter, ranks, work, levels, amounts, shift, prune, steps, segment,
     all_packed, all_taken, all_wide, all_sums, columns, counts, added,
 ):  # fmt: skip
     """Do as `_rows`, the counters of all rules packed in one number, and with sums of activations beside them.
@@ -253,19 +250,19 @@ def _rows_with_rules(  # type: ignore[no-untyped-def]  # pragma: no cover - comp
             for start in range(first, last, segment):
                 stop = min(start + segment, last)
                 if sums.shape[0]:
-                    _add_sums(row, start, stop, tokens, indptr, ranks, amounts, shift, sums)
-                _add_packed(row, start, stop, tokens, indptr, ranks, levels, shift, steps, packed)
+                    _add_sums(start, stop, begins, hotter, ranks, amounts, shift, sums)
+                _add_packed(start, stop, begins, hotter, ranks, levels, shift, steps, packed)
                 if long:
                     _widen(row, packed, wide)
             if long or work[row] > row // _SCANNED:
                 n = _take_row(row, prune, any_mask, long, packed, wide, taken, columns[at:])
             else:
                 n = _take_seen(
-                    row, first, last, tokens, indptr, ranks, shift, prune, any_mask, packed, taken, columns[at:]
+                    first, last, begins, hotter, ranks, shift, prune, any_mask, packed, taken, columns[at:]
                 )
             _unpack(row, n, long, taken, wide, sums, columns[at:], counts[:, at:], added[:, at:])
             if sums.shape[0]:
-                _clear_sums(row, first, last, tokens, indptr, ranks, shift, sums)
+                _clear_sums(first, last, begins, hotter, ranks, shift, sums)
             found[row - low] = n
             at += n
     return found
@@ -273,38 +270,36 @@ def _rows_with_rules(  # type: ignore[no-untyped-def]  # pragma: no cover - comp
 
 @numba.njit(cache=True, nogil=True)
 def _add_packed(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    row, start, stop, tokens, indptr, ranks, levels, shift, steps, packed
+    start, stop, begins, hotter, ranks, levels, shift, steps, packed
 ):
     """Add to the packed counters for a row's tokens from place `start` to `stop`."""
     step = np.int64(_LINE // ranks.itemsize)
-    one, limit, bits = np.uint64(1), np.uint64(row), np.uint64(shift)
+    one, bits = np.uint64(1), np.uint64(shift)
     lowest, n_levels = (one << bits) - one, np.uint64(steps.shape[1])
     flat = steps.reshape(steps.size)
     for place in range(start, stop):
         if place + _AHEAD < stop:
-            ahead = indptr[tokens[place + _AHEAD]]
+            ahead = np.int64(begins[place + _AHEAD])
             prefetch(ranks, ahead)
             prefetch(ranks, ahead + step)
+            prefetch(ranks, ahead + 2 * step)
+            prefetch(ranks, ahead + 3 * step)
         own = np.uint64(levels[place]) * n_levels if len(levels) else np.uint64(0)
-        k = np.uint64(indptr[tokens[place]])
-        value = np.uint64(ranks[k])
-        while value & lowest < limit:
-            packed[value & lowest] += flat[own + (value >> bits)]
-            k += one
+        begin = np.uint64(begins[place])
+        for k in range(begin, begin + np.uint64(hotter[place])):
             value = np.uint64(ranks[k])
+            packed[value & lowest] += flat[own + (value >> bits)]
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_sums(row, start, stop, tokens, indptr, ranks, amounts, shift, sums):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _add_sums(start, stop, begins, hotter, ranks, amounts, shift, sums):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add both activations of each pair for a row's tokens from place `start` to `stop`."""
-    one, limit = np.uint64(1), np.uint64(row)
-    lowest = (one << np.uint64(shift)) - one
+    lowest = (np.uint64(1) << np.uint64(shift)) - np.uint64(1)
     for place in range(start, stop):
-        k = np.uint64(indptr[tokens[place]])
-        while ranks[k] & lowest < limit:
+        begin = np.uint64(begins[place])
+        for k in range(begin, begin + np.uint64(hotter[place])):
             sums[ranks[k] & lowest, 0] += amounts[0, place]
             sums[ranks[k] & lowest, 1] += amounts[1, k]
-            k += one
 
 
 @numba.njit(cache=True, nogil=True)
@@ -332,36 +327,31 @@ def _take_row(row, prune, any_mask, long, packed, wide, taken, columns):  # type
 
 @numba.njit(cache=True, nogil=True)
 def _take_seen(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    row, first, last, tokens, indptr, ranks, shift, prune, any_mask, packed, taken, columns
+    first, last, begins, hotter, ranks, shift, prune, any_mask, packed, taken, columns
 ):
     """Do as `_take_row` by a second walk through the row's tokens."""
-    one, limit = np.uint64(1), np.uint64(row)
-    lowest = (one << np.uint64(shift)) - one
+    lowest = (np.uint64(1) << np.uint64(shift)) - np.uint64(1)
     n = 0
     for place in range(first, last):
-        k = np.uint64(indptr[tokens[place]])
-        column = np.uint64(ranks[k]) & lowest
-        while column < limit:
+        begin = np.uint64(begins[place])
+        for k in range(begin, begin + np.uint64(hotter[place])):
+            column = np.uint64(ranks[k]) & lowest
             value = packed[column]
             packed[column] = 0
             columns[n] = column
             taken[n] = value
             n += np.int64(value & any_mask) >= prune
-            k += one
-            column = np.uint64(ranks[k]) & lowest
     return n
 
 
 @numba.njit(cache=True, nogil=True)
-def _clear_sums(row, first, last, tokens, indptr, ranks, shift, sums):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _clear_sums(first, last, begins, hotter, ranks, shift, sums):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Set the sums of a row's columns to 0 by one more walk: those that were pruned, too."""
-    one, limit = np.uint64(1), np.uint64(row)
-    lowest = (one << np.uint64(shift)) - one
+    lowest = (np.uint64(1) << np.uint64(shift)) - np.uint64(1)
     for place in range(first, last):
-        k = np.uint64(indptr[tokens[place]])
-        while ranks[k] & lowest < limit:
+        begin = np.uint64(begins[place])
+        for k in range(begin, begin + np.uint64(hotter[place])):
             sums[ranks[k] & lowest] = 0
-            k += one
 
 
 @numba.njit(cache=True, nogil=True)

@@ -81,7 +81,7 @@ class TriangleCounter(Counter):
         low, high = self.rows
         bounds = balanced(index.work, low, high, 16 * numba.get_num_threads())
         _add_rows(
-            bounds, index.starts, index.tokens, index.indptr, index.ranks, index.levels, index.amounts,
+            bounds, index.starts, index.begins, index.hotter, index.ranks, index.levels, index.amounts,
             index.work, index.shift, self._cells, self._sums, low,
         )  # fmt: skip
 
@@ -127,7 +127,7 @@ def rows_that_fit(scheme: Scheme, low: int, memory: int) -> int:
 
 @numba.njit(cache=True, parallel=True, nogil=True)
 def _add_rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    bounds, starts, tokens, indptr, ranks, levels, amounts, work, shift, cells, sums, low
+    bounds, starts, begins, hotter, ranks, levels, amounts, work, shift, cells, sums, low
 ):
     """Add the increments of each row to its cells, each in the plane of the pair's level.
 
@@ -136,41 +136,39 @@ def _add_rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """
     base = np.int64(low) * (low - 1) // 2
     step = np.int64(_LINE // ranks.itemsize)
-    one, bits, lowest = np.uint64(1), np.uint64(shift), (np.uint64(1) << np.uint64(shift)) - np.uint64(1)
+    bits, lowest = np.uint64(shift), (np.uint64(1) << np.uint64(shift)) - np.uint64(1)
     plain = not len(levels) and not sums.shape[1]
     for part in numba.prange(len(bounds) - 1):
         near = np.zeros(bounds[part + 1], np.uint16)
         for row in range(bounds[part], bounds[part + 1]):
             first = np.int64(row) * (row - 1) // 2 - base
             counters = cells[0, first : first + row]
-            stop, limit = starts[row + 1], np.uint64(row)
+            stop = starts[row + 1]
             if plain and work[row] > row // _SWEPT and stop - starts[row] < 2**16:
                 for at in range(starts[row], stop):
                     if at + _AHEAD < stop:
-                        ahead = indptr[tokens[at + _AHEAD]]
+                        ahead = np.int64(begins[at + _AHEAD])
                         prefetch(ranks, ahead)
                         prefetch(ranks, ahead + step)
                         prefetch(ranks, ahead + 2 * step)
-                    k = np.uint64(indptr[tokens[at]])
-                    while ranks[k] < limit:
+                    begin = np.uint64(begins[at])
+                    for k in range(begin, begin + np.uint64(hotter[at])):
                         near[ranks[k]] += np.uint16(1)
-                        k += one
                 for column in range(row):
                     counters[column] += near[column]
                 near[:row] = 0
                 continue
             for at in range(starts[row], stop):
                 if at + _AHEAD < stop:
-                    ahead = indptr[tokens[at + _AHEAD]]
+                    ahead = np.int64(begins[at + _AHEAD])
                     prefetch(ranks, ahead)
                     prefetch(ranks, ahead + step)
-                k = np.uint64(indptr[tokens[at]])
+                begin = np.uint64(begins[at])
                 if plain:
-                    while ranks[k] < limit:
+                    for k in range(begin, begin + np.uint64(hotter[at])):
                         counters[ranks[k]] += 1
-                        k += one
                     continue
-                while ranks[k] & lowest < limit:
+                for k in range(begin, begin + np.uint64(hotter[at])):
                     cell = first + np.int64(ranks[k] & lowest)
                     level = np.uint64(0)
                     if len(levels):
@@ -179,7 +177,6 @@ def _add_rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
                     if sums.shape[1]:
                         sums[0, cell] += amounts[0, at]
                         sums[1, cell] += amounts[1, k]
-                    k += one
 
 
 @numba.njit(cache=True, parallel=True, nogil=True)
@@ -190,20 +187,20 @@ def _emit(low, high, cells, sums, bits, prune):  # type: ignore[no-untyped-def] 
     indptr = np.zeros(high - low + 1, np.int64)
     for row in numba.prange(low, high):
         first = np.int64(row) * (row - 1) // 2 - base
-        at = np.uint64(first)
+        slot = np.uint64(first)
         mine = cells[0, first : first + row]
         if len(cells) == 1:
             for column in range(row):
-                found[at] = column  # written always, kept where seen: a branch would be mispredicted
-                at += np.uint64(mine[column] >= prune)
+                found[slot] = column  # written always, kept where seen: a branch would be mispredicted
+                slot += np.uint64(mine[column] >= prune)
         else:
             for column in range(row):
                 seen = np.int64(mine[column])
                 for level in range(1, len(cells)):
                     seen += cells[level, first + column]
-                found[at] = column
-                at += np.uint64(seen >= prune)
-        indptr[row - low + 1] = np.int64(at) - first
+                found[slot] = column
+                slot += np.uint64(seen >= prune)
+        indptr[row - low + 1] = np.int64(slot) - first
     for row in range(high - low):
         indptr[row + 1] += indptr[row]
     columns = np.empty(indptr[-1], np.uint32)
