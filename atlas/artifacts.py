@@ -202,7 +202,14 @@ class Run:
         self._verified[spec.name] = found
         return found
 
-    def produce(self, spec: Spec, compute: Callable[[Path], Mapping[str, Any]], *, resume: bool = False) -> Artifact:
+    def produce(
+        self,
+        spec: Spec,
+        compute: Callable[[Path], Mapping[str, Any]],
+        *,
+        resume: bool = False,
+        check: Callable[[], None] = lambda: None,
+    ) -> Artifact:
         """Return the artifact of a specification, computed only when it is not done already.
 
         Parameters
@@ -211,6 +218,8 @@ class Run:
             Called with the directory to write; returns the results for the manifest.
         resume
             Whether `compute` goes on with what an unfinished directory holds; else it starts empty.
+        check
+            Called before an artifact of other parameters is given up: raises what `compute` would refuse at once.
 
         Raises
         ------
@@ -222,6 +231,7 @@ class Run:
             logger.info("%s: done already", spec.name)
             return done
         inputs = {name: self.artifact(name).digest for name in spec.inputs}
+        check()
         directory = self.path / spec.name
         try:
             (directory / MANIFEST).unlink(missing_ok=True)

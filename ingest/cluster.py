@@ -216,9 +216,11 @@ class _Reduction:
         if not workers:
             logger.warning("the scheduler has no workers yet: waiting for them")
         n_groups = max(1, min(self._job.n_shards, GROUPS * max(workers, 4)))
-        numbers = [range(k, self._job.n_shards, n_groups) for k in range(n_groups)]
+        n = self._job.n_shards
+        numbers = [range(n * k // n_groups, n * (k + 1) // n_groups) for k in range(n_groups)]
         counting = [self._submit(count_group, f"group-{k:05d}", some) for k, some in enumerate(numbers)]
         waiting = as_completed(counting, loop=self._client.loop, with_results=True)
+        del counting  # a future that is kept is computed again when its worker dies, though its part is on disk
         finished: list[str] = []
         with track("counts", total=self._job.n_tokens, unit="tokens") as advance:
             for _, answer in waiting:
@@ -360,7 +362,7 @@ def _local_workers(scheduler: str) -> int:
     if found is None:
         return 0
     if found[1] is None:
-        return len(os.sched_getaffinity(0))
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not re.fullmatch(r"[1-9]\d{0,3}", found[1]):
         raise InputError(f"--scheduler {scheduler}, expected local:N", "write local:4 for four processes")
     return int(found[1])

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from atlas.counting.passes import Settings
     from atlas.counting.pilot import Pilot
     from atlas.counting.ranked import Counted, Ranked
+    from atlas.counting.scheme import Scheme
     from atlas.firings import Firings
     from atlas.tracking import Advance, Track
 
@@ -36,7 +37,7 @@ _ACTIVATIONS = "10-activations"
 
 @dataclass(frozen=True)
 class Share:
-    """One job's share of the shards: of `of` jobs, number `number` counts every `of`-th shard."""
+    """One job's share of the shards: part `number` of `of` about equal ones."""
 
     number: int
     of: int
@@ -47,12 +48,15 @@ class Share:
         return f"part-{self.number:05d}-of-{self.of:05d}"
 
     def shards(self, n_shards: int) -> range:
-        """Return the numbers of its shards."""
-        return range(self.number - 1, n_shards, self.of)
+        """Return the numbers of its shards, which follow each other."""
+        return range(n_shards * (self.number - 1) // self.of, n_shards * self.number // self.of)
 
-    def command(self, run: Path) -> str:
-        """Return the command that counts it."""
-        return f"{program()} ingest counts --run {shlex.quote(str(run))} --shards {self.number}/{self.of}"
+    def command(self, run: Path, scheme: Scheme | None = None) -> str:
+        """Return the command that counts it, with the rules and sums of a scheme."""
+        words = [program(), "ingest", "counts", "--run", shlex.quote(str(run)), "--shards", f"{self.number}/{self.of}"]
+        for rule in scheme.rules[1:] if scheme else ():
+            words += ["--rule", rule]
+        return " ".join([*words, *(["--sums"] if scheme and scheme.sums else [])])
 
 
 class ShareType(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.3 on
@@ -93,6 +97,7 @@ def count_share(
     InputError
         The folder holds parts of other counts, or of another number of jobs (fault 43).
     """
+    from atlas.counting.pilot import ORDER
     from atlas.firings import Firings
 
     activations = _activations(run_directory)
@@ -101,6 +106,8 @@ def count_share(
     parts = run_directory / PARTS
     _one_division(parts, share.of)
     firings = Firings(activations.path)
+    if len(rules) and not (parts / ORDER).exists():  # what the pilot's medians and thresholds come from
+        _check_files(activations, [name for name in activations.files if "/" not in name])
     pilot = find_pilot(parts, firings, rules=rules, sums=sums, source=activations.digest, memory=settings.memory)
     return count_into(parts / share.folder, firings, numbers, pilot=pilot, settings=settings, track=track)
 
@@ -119,14 +126,23 @@ def count_one_share(
 ) -> Path:
     """Return the folder of one share's partial counts, as the options of `counts` ask for it."""
     from atlas.counting.passes import Settings
+    from atlas.counting.strata import SPAN
+    from atlas.files import NO_ROOM, no_room
     from atlas.ingest.progress import progress
 
     if scheduler is not None:
         raise click.UsageError("--shards counts in this process, and --scheduler in others: give one of them")
+    if span != SPAN:
+        raise click.UsageError("--span is of the merged counts: give it to `atlas ingest merge`")
     if prune > 1:
         raise click.UsageError("--prune is exact on merged counts alone: give it to `atlas ingest merge`")
     settings = Settings(memory, threads, device)
-    return count_share(run_directory, share, settings=settings, track=progress, **given)
+    try:
+        return count_share(run_directory, share, settings=settings, track=progress, **given)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise no_room(run_directory / PARTS) from error
+        raise InputError(f"{run_directory / PARTS} cannot be used: {error.strerror}", "ask the run's owner") from error
 
 
 def show_part(folder: Path, *, as_json: bool) -> None:
@@ -214,8 +230,9 @@ def merge_shares(run: Run, *, prune: int, span: int, memory: int, remove_parts: 
         raise ArtifactError(f"{parts}: no parts", f"run `{Share(1, 16).command(run.path)}` and so on to 16/16")
     scheme = read_pilot(parts).scheme
     spec = counts_spec(rules=scheme.rules, sums=scheme.sums, prune=prune, span=span)
-    stored = functools.cache(lambda: _stored(run, of))
-    if not looks_done(run, spec):
+    stored = functools.cache(lambda: _stored(run, of, scheme))
+    done = looks_done(run, spec)
+    if not done:
         stored()  # before the artifact that is there is given up
     artifact = run.produce(
         spec, lambda directory: merge_into(directory, run, stored(), spec, memory=memory, track=track)
@@ -223,7 +240,7 @@ def merge_shares(run: Run, *, prune: int, span: int, memory: int, remove_parts: 
     if remove_parts:
         shutil.rmtree(parts, ignore_errors=True)
         return artifact
-    for left in parts.glob(".*"):  # of jobs that were killed
+    for left in () if done else parts.glob(".*"):  # of jobs that were killed
         shutil.rmtree(left, ignore_errors=True)
         left.unlink(missing_ok=True)
     logger.info("%s is kept: remove it when you like, or with --remove-parts", parts)
@@ -284,7 +301,7 @@ def _told(blocks: Iterable[Ranked], advance: Advance) -> Iterator[Ranked]:
         advance(block.high - block.low)
 
 
-def _stored(run: Run, of: int) -> list[Counted]:
+def _stored(run: Run, of: int, scheme: Scheme) -> list[Counted]:
     """Return the partial counts of every share, verified and complete."""
     from atlas.counting.partial import PARTIAL, read_partial
     from atlas.firings import Firings
@@ -297,10 +314,10 @@ def _stored(run: Run, of: int) -> list[Counted]:
         others = ", ".join(f"{share.number}/{of}" for share in missing[1:])
         raise ArtifactError(
             f"{parts}: {len(missing)} of {of} parts missing: {numbers}",
-            f"run `{missing[0].command(run.path)}`" + (f", and the same with {others}" if others else ""),
+            f"run `{missing[0].command(run.path, scheme)}`" + (f", and the same with {others}" if others else ""),
         )
     found = [
-        read_partial(parts / share.folder, remedy=f"run `{share.command(run.path)}`: it counts the part again")
+        read_partial(parts / share.folder, remedy=f"run `{share.command(run.path, scheme)}`: it counts the part again")
         for share in shares
     ]
     activations = run.artifact(_ACTIVATIONS)
@@ -328,10 +345,14 @@ def _shard_files(activations: Artifact) -> list[str]:
 
 def _check_shards(activations: Artifact, numbers: Sequence[int]) -> None:
     """Verify the sums of some shards, and of no other file."""
+    names = _shard_files(activations)
+    _check_files(activations, [names[k] for k in numbers])
+
+
+def _check_files(activations: Artifact, names: Sequence[str]) -> None:
     from atlas.artifacts import damaged_files
 
-    names = _shard_files(activations)
-    damaged = damaged_files(replace(activations, files={names[k]: activations.files[names[k]] for k in numbers}))
+    damaged = damaged_files(replace(activations, files={name: activations.files[name] for name in names}))
     if damaged:
         raise ArtifactError(
             f"{activations.path}: {damaged[0]}", "run `atlas ingest activations` again: it rebuilds what is damaged"

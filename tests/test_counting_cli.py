@@ -84,7 +84,7 @@ def test_fault_25_too_little_memory_says_what_would_fit(run: Path) -> None:
     ("words", "code", "phrase"),
     [
         (("--rule", "often"), 3, "expected any, abs:T or rel:q"),
-        (("--rule", "rel:1e9"), 3, "no firing passes the rule rel:1e+09"),
+        (("--rule", "rel:1e9"), 3, "no firing passes the rule rel:1000000000"),
         (("--prune", "0"), 2, "prune"),
         (("--threads", "0"), 2, "threads"),
         (("--shards", "4/3"), 2, "3/16"),

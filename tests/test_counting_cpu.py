@@ -171,6 +171,18 @@ def test_rows_that_fit_are_the_most_that_do(low: int, memory: int, bits: int, su
     assert cell_bytes(scheme) * pairs_of_rows(low, high + 1) > memory
 
 
+@pytest.mark.parametrize("backend", [TriangleCounter, SparseCounter])
+def test_a_row_pointer_that_falls_and_levels_of_no_rule_are_refused(backend: type[Counter]) -> None:
+    """Kernels trust places and levels: what they cannot be is refused before, and nothing is counted."""
+    counter = backend(Scheme(np.arange(9), ("any", "abs:1")))
+    ids, level = np.arange(8, dtype=np.int32), np.zeros(8, np.uint8)
+    with pytest.raises(InputError, match="falls at token 1"):
+        counter.update(np.array([0, 5, 3, 8]), ids, level)
+    with pytest.raises(InputError, match="level 2, expected below 2"):
+        counter.update(np.array([0, 5, 8]), ids, level + np.uint8(2))
+    assert (counter.n_tokens, counter.firing_count.sum()) == (0, 0)
+
+
 def test_activations_too_large_for_the_fixed_point_are_refused() -> None:
     """A sum must not wrap: what does not fit in 31 bits is named, and nothing is counted."""
     for backend in (TriangleCounter, SparseCounter):

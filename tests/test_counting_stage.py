@@ -24,7 +24,7 @@ from atlas.counting.ranked import Ranked
 from atlas.counting.rules import Rules, fixed_point, rule_name, rule_names
 from atlas.counting.scheme import Scheme
 from atlas.counting.stage import count
-from atlas.errors import CapacityError, InputError
+from atlas.errors import BackendError, CapacityError, InputError
 from atlas.files import read_arrays, write_arrays
 from atlas.firings import Firings
 
@@ -235,6 +235,9 @@ def test_rules_have_one_name_and_one_order() -> None:
     """The same rules in any order and spelling are the same specification."""
     assert rule_names(["rel:0.50", "abs:1.5", "any", "rel:.5"]) == ("any", "abs:1.5", "rel:0.5")
     assert rule_names([]) == ("any",)
+    assert rule_names(["abs:1.2345678", "abs:1000001", "abs:-0", "abs:0"])[1:] == (
+        "abs:0", "abs:1.2345678", "abs:1000001",
+    )  # fmt: skip
 
 
 def test_too_many_rules_are_refused(run: Run) -> None:
@@ -252,9 +255,31 @@ def test_more_features_than_ranks_and_rules_in_32_bits_are_refused() -> None:
 def test_a_rule_that_nothing_passes_is_refused(run: Run) -> None:
     """Fault 45: counts of nothing are no counts, and what was finished before stays."""
     before = run.artifact("10-activations").digest
-    with pytest.raises(InputError, match=r"no firing passes the rule rel:1e\+06"):
+    with pytest.raises(InputError, match="no firing passes the rule rel:1000000"):
         count(run, rules=("rel:1000000",))
     assert run.artifact("10-activations").digest == before
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"settings": Settings(memory=2**20)}, CapacityError),
+        ({"settings": Settings(device="cuda:77")}, BackendError),
+        ({"prune": 0}, InputError),
+    ],
+)
+def test_counts_are_not_given_up_for_what_is_refused(run: Run, options: dict[str, Any], error: type[Exception]) -> None:
+    """Faults 21 and 25: a request that cannot be met leaves the counts of another request as they are."""
+    before = count(run).digest
+    with pytest.raises(error):
+        count(run, **{"rules": ("rel:0.5",), **options})
+    assert run.artifact("20-counts").digest == before
+
+
+def test_an_activation_beyond_the_fixed_point_is_refused() -> None:
+    """Two to the 21 and more would not fit in 31 bits: on any device the same line says so."""
+    with pytest.raises(InputError, match="fixed point"):
+        fixed_point(np.array([1, 2.0**21], np.float32))
 
 
 def test_sums_round_to_the_nearest_unit() -> None:

@@ -137,6 +137,15 @@ class Counter(ABC):
         """Add the counters of another one of the same rows."""
 
 
+def check_rows(indptr: npt.NDArray[np.integer], levels: npt.NDArray[np.uint8] | None, bits: int) -> None:
+    """Raise `InputError` where a row pointer falls, or a level has a bit that no rule has: kernels trust both."""
+    falls = np.flatnonzero(np.diff(indptr) < 0)
+    if falls.size:
+        raise InputError(f"the row pointer falls at token {falls[0]}", "give ascending places")
+    if levels is not None and len(levels) and int(levels.max()) >> bits:
+        raise InputError(f"level {levels.max()}, expected below {1 << bits}", "give one bit for each further rule")
+
+
 def wrong_ids(low: int, high: int, d_sae: int) -> InputError:
     """Return the error for ids out of range."""
     return InputError(f"feature {low}..{high}, expected 0..{d_sae - 1}", "check the SAE's width")

@@ -22,9 +22,14 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from atlas.counting.counter import doubled_id, wrong_ids
+from atlas.counting.counter import check_rows, doubled_id, wrong_ids
 from atlas.counting.scheme import Scheme
 from atlas.errors import InputError
+
+AHEAD = 8
+"""Tokens between the one whose ranks are walked and the one whose ranks are fetched."""
+CACHE_LINE = 64
+"""Bytes that are fetched at once."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ def invert(
     indptr = np.ascontiguousarray(indptr, np.int64)
     level = np.zeros(0, np.uint8) if levels is None else np.ascontiguousarray(levels, np.uint8)
     amount = np.zeros(0, np.int32) if amounts is None else as_amounts(amounts)
+    check_rows(indptr, levels, scheme.bits)
     stretches = np.searchsorted(indptr, np.linspace(0, nnz, threads + 1)).astype(np.int64)
     stretches[[0, -1]] = 0, len(indptr) - 1
     if int(ids.min()) < 0 or int(ids.max()) >= d:

@@ -28,7 +28,7 @@ from atlas.counting.triangle import TriangleCounter
 from atlas.files import read_arrays, write_arrays
 from atlas.firings import Firings
 from atlas.mapped import ArrayFile, map_arrays
-from atlas.shards import read_shard, shard_paths
+from atlas.shards import Shard, read_shard, shard_paths
 from atlas.tracking import Advance, Track, untracked
 
 logger = logging.getLogger("atlas")
@@ -193,19 +193,41 @@ class Work:
             if low < high:
                 yield replace(self, shards=self.shards[low:high])
 
+    def _given(self, shard: Shard, first: int) -> tuple[Any, ...]:
+        """Return what a counter is given of some tokens: place, lengths, ids, levels, amounts."""
+        amounts = fixed_point(shard.activations) if self.scheme.sums else None
+        return first, np.diff(shard.indptr), shard.ids, self.rules.levels(shard), amounts
+
     def feed(self, counter: Counter, chunk_firings: int, advance: Advance) -> None:
         """Update a counter with all tokens: consecutive shards joined to about `chunk_firings` firings."""
         held: list[tuple[Any, ...]] = []
         for k, (path, first, n, _) in enumerate(self.shards):
             shard = read_shard(path, d_sae=self.scheme.d_sae)
-            held.append((first, np.diff(shard.indptr), shard.ids, self.rules.levels(shard),
-                         fixed_point(shard.activations) if self.scheme.sums else None))  # fmt: skip
+            if len(shard.ids) > chunk_firings:  # too much at once
+                for piece, at in _pieces(shard, chunk_firings):
+                    _update(counter, [self._given(piece, first + at)])
+                advance(n)
+                continue
+            held.append(self._given(shard, first))
             follows = k + 1 < len(self.shards) and self.shards[k + 1][1] == first + n
             room = chunk_firings - sum(len(ids) for _, _, ids, _, _ in held)
             if not follows or self.shards[k + 1][3] > room:
                 _update(counter, held)
                 held = []
             advance(n)
+
+
+def _pieces(shard: Shard, chunk_firings: int) -> Iterator[tuple[Shard, int]]:
+    """Yield (tokens, place of the first one) of a shard in pieces of at most so many firings, or of one token."""
+    start = 0
+    while start < shard.n_tokens:
+        stop = int(np.searchsorted(shard.indptr, shard.indptr[start] + chunk_firings, side="right")) - 1
+        stop = min(max(stop, start + 1), shard.n_tokens)
+        at = slice(shard.indptr[start], shard.indptr[stop])
+        token_id, document, position = (one[start:stop] for one in (shard.token_id, shard.document, shard.position))
+        indptr = shard.indptr[start : stop + 1] - shard.indptr[start]
+        yield Shard(token_id, document, position, indptr, shard.ids[at], shard.activations[at]), start
+        start = stop
 
 
 def _update(counter: Counter, held: list[tuple[Any, ...]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import uuid
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from atlas.artifacts import difference
 from atlas.counting.rules import Rules, rule_names
@@ -85,7 +87,7 @@ def read_pilot(folder: Path) -> Pilot:
             told = json.loads(stored.metadata["scheme"])
             scheme = Scheme(stored.read("order"), tuple(told["rules"]), told["sums"], told["source"])
             cuts = tuple(np.ascontiguousarray(cut, np.float32) for cut in stored.read("cuts"))
-            sound = scheme.description() == told and len(cuts) == scheme.bits
+            sound = scheme.description() == told and stored.metadata["cuts"] == _digest(cuts)
         except (ValueError, KeyError, TypeError, InputError) as error:
             raise ArtifactError(f"{path}: is no order of features ({error})", remedy) from error
     if not sound:
@@ -93,11 +95,15 @@ def read_pilot(folder: Path) -> Pilot:
     return Pilot(scheme, Rules(scheme.rules, cuts))
 
 
+def _digest(cuts: Sequence[npt.NDArray[np.float32]]) -> str:
+    return hashlib.sha256(b"".join(cut.tobytes() for cut in cuts)).hexdigest()
+
+
 def _publish(path: Path, pilot: Pilot) -> None:
     """Write the pilot under its name, unless another process was first."""
     own = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
     d = pilot.scheme.d_sae
-    told = {"scheme": json.dumps(pilot.scheme.description(), sort_keys=True)}
+    told = {"scheme": json.dumps(pilot.scheme.description(), sort_keys=True), "cuts": _digest(pilot.rules.cuts)}
     try:
         path.parent.mkdir(exist_ok=True)
         shapes = {"order": ((d,), "int32"), "cuts": ((pilot.scheme.bits, d), "float32")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from atlas.counting import cuda
+from atlas.counting.counter import INT32_TOKENS
 from atlas.counting.ranked import pairs_of_rows, rows_with
 from atlas.counting.scheme import Scheme
 from atlas.counting.sparse import sparse_bytes
@@ -98,7 +99,7 @@ def plan_counts(scheme: Scheme, *, n_tokens: int, n_firings: int, memory: int, t
     pairs = n_firings * n_firings / max(n_tokens, 1) / 2
     fixed = _sparse(scheme, 0, 0, threads)
     growing = _sparse(scheme, n_tokens, n_firings, threads) - fixed
-    parts = max(1, -(-growing // max(int(_CELLS * memory) - fixed, 2**20)))
+    parts = max(1, -(-growing // max(int(_CELLS * memory) - fixed, 2**20)), -(-n_tokens // INT32_TOKENS))
     cells = pairs_of_rows(0, d)
     dense_ns = pairs * _NS_PAIR + len(panels) * n_firings * _NS_FIRING + (cells << scheme.bits) * _NS_CELL
     sparse_ns = pairs * _NS_SPARSE_PAIR + min(pairs, cells) * (_NS_DISTINCT + _NS_MERGED * (parts > 1))

@@ -34,7 +34,7 @@ def rule_name(text: str) -> str:
         value = math.nan
     if kind not in _KINDS or not math.isfinite(value) or value < 0:
         raise InputError(f"firing rule {text!r}, expected any, abs:T or rel:q", "write for example abs:1.5 or rel:0.5")
-    return f"{kind}:{value:g}"
+    return f"{kind}:{repr(value + 0.0).removesuffix('.0')}"  # every digit; + 0.0 makes -0 and 0 one rule
 
 
 def rule_names(texts: Sequence[str]) -> tuple[str, ...]:
@@ -102,5 +102,14 @@ class Rules:
 
 
 def fixed_point(activations: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """Return activations in units of 1/1024, rounded to the nearest: int64, so that sums are exact in any order."""
+    """Return activations in units of 1/1024, rounded to the nearest: int64, so that sums are exact in any order.
+
+    Raises
+    ------
+    InputError
+        An activation is 2^21 or more: in these units it would not fit in 31 bits.
+    """
+    if len(activations) and float(np.abs(activations).max()) >= 2**21:
+        largest = np.abs(activations).max()
+        raise InputError(f"activation {largest:g} does not fit the fixed point of sums", "count without --sums")
     return np.rint(activations.astype(np.float64) * FIXED_POINT).astype(np.int64)

@@ -22,14 +22,12 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from atlas.counting.counter import INT32_TOKENS, Counter, doubled_id, wrong_ids
-from atlas.counting.inverted import Inverted, as_amounts, balanced, invert, prefetch
+from atlas.counting.counter import INT32_TOKENS, Counter, check_rows, doubled_id, wrong_ids
+from atlas.counting.inverted import AHEAD, CACHE_LINE, Inverted, as_amounts, balanced, invert, prefetch
 from atlas.counting.ranked import Ranked, rule_counts
 from atlas.counting.scheme import Scheme
 from atlas.errors import InputError
 
-_AHEAD = 8  # tokens between the one that is added and the one that is fetched
-_LINE = 64  # bytes of a cache line
 _SCANNED = 2  # a row with more increments than half of its counters is gone through from end to end
 BLOCK_PAIRS = 2**21
 """Pairs, at most, whose rows are emitted at once, unless a single row may have more."""
@@ -56,6 +54,7 @@ class SparseCounter(Counter):
     def _count(self, indptr: Any, ids: Any, levels: Any, amounts: Any) -> None:
         d = self.scheme.d_sae
         self._require_room(len(indptr) - 1)
+        check_rows(indptr, levels, self.scheme.bits)
         if int(ids.min()) < 0 or int(ids.max()) >= d:
             raise wrong_ids(int(ids.min()), int(ids.max()), d)
         level = np.zeros(0, np.uint8) if levels is None else np.array(levels, np.uint8)
@@ -79,6 +78,7 @@ class SparseCounter(Counter):
     def ranked(self, *, prune: int = 1) -> Iterator[Ranked]:
         """Yield rows in ranges of at most about two million pairs; see `Counter.ranked`."""
         low, high = self.rows
+        prune = max(prune, 1)  # 0 would keep columns that no slot is there for
         if low == high:
             return
         index, scheme, threads = self._inverted(), self.scheme, numba.get_num_threads()
@@ -132,14 +132,16 @@ class SparseCounter(Counter):
 def sparse_bytes(scheme: Scheme, *, n_tokens: int, n_firings: int, threads: int) -> int:
     """Return the bytes that a `SparseCounter` takes at most: what it keeps, its index, counters and blocks.
 
-    Formula: 16 bytes a token (lengths and row pointer), 12 a firing (its id twice while chunks are joined, its
-    token twice), 3 more with further rules, 16 more with sums; a row of counters for each thread; two blocks.
+    Formula: 16 bytes a token (lengths and row pointer) and 8 for each thread; 16 a firing (its id twice while
+    chunks are joined, where its token begins, its place there), 3 more with further rules, 16 more with sums; a
+    row of counters for each thread; two blocks of finished pairs.
     """
     several = scheme.bits > 0 or scheme.sums
     row = (16 + 8 * len(scheme.rules) if several else 6) + 16 * scheme.sums
     firing = 16 + 3 * (scheme.bits > 0) + 16 * scheme.sums
     block = BLOCK_PAIRS * (4 + 8 * len(scheme.rules) + 16 * scheme.sums)
-    return 16 * n_tokens + firing * n_firings + threads * scheme.d_sae * row + 2 * block + 40 * scheme.d_sae
+    token = 16 + 8 * threads
+    return token * n_tokens + firing * n_firings + threads * scheme.d_sae * (row + 8) + 2 * block + 40 * scheme.d_sae
 
 
 def ranges(before: npt.NDArray[np.int64], low: int, high: int, limit: int) -> Iterator[tuple[int, int]]:
@@ -176,7 +178,7 @@ def _rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Write the pairs of some rows, and return how many each has; the counters are 0 before and after."""
     low = bounds[0]
     found = np.zeros(bounds[-1] - low, np.int64)
-    step = np.int64(_LINE // ranks.itemsize)
+    step = np.int64(CACHE_LINE // ranks.itemsize)
     for part in numba.prange(len(bounds) - 1):
         counters = all_counters[part]
         at = np.uint64(slots[part])
@@ -185,8 +187,8 @@ def _rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
                 continue
             before, stop = at, starts[row + 1]
             for place in range(starts[row], stop):
-                if place + _AHEAD < stop:
-                    ahead = np.int64(begins[place + _AHEAD])
+                if place + AHEAD < stop:
+                    ahead = np.int64(begins[place + AHEAD])
                     prefetch(ranks, ahead)
                     prefetch(ranks, ahead + step)
                 begin = np.uint64(begins[place])
@@ -273,13 +275,13 @@ def _add_packed(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     start, stop, begins, hotter, ranks, levels, shift, steps, packed
 ):
     """Add to the packed counters for a row's tokens from place `start` to `stop`."""
-    step = np.int64(_LINE // ranks.itemsize)
+    step = np.int64(CACHE_LINE // ranks.itemsize)
     one, bits = np.uint64(1), np.uint64(shift)
     lowest, n_levels = (one << bits) - one, np.uint64(steps.shape[1])
     flat = steps.reshape(steps.size)
     for place in range(start, stop):
-        if place + _AHEAD < stop:
-            ahead = np.int64(begins[place + _AHEAD])
+        if place + AHEAD < stop:
+            ahead = np.int64(begins[place + AHEAD])
             prefetch(ranks, ahead)
             prefetch(ranks, ahead + step)
             prefetch(ranks, ahead + 2 * step)

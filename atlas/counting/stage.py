@@ -12,7 +12,9 @@ import numpy as np
 from atlas.artifacts import Artifact, Run, Spec
 from atlas.counting.by_feature import bands, finalize, row_pointer
 from atlas.counting.counts import PairCounts
+from atlas.counting.cuda import choose_device
 from atlas.counting.passes import Settings, count_shards, rules_of, scheme_of
+from atlas.counting.plan import plan_counts
 from atlas.counting.ranked import Counted
 from atlas.counting.rules import ANY, Rules, rule_names
 from atlas.counting.scheme import Scheme
@@ -65,6 +67,8 @@ def count(
         The memory is too small for any way to count (fault 25), or the disk is full.
     """
     settings = settings or Settings()
+    if prune < 1:
+        raise InputError(f"prune {prune}, expected 1 or more", "give 1 to keep every pair")
     spec = counts_spec(rules=rules, sums=sums, prune=prune, span=span)
 
     def compute(directory: Path) -> dict[str, Any]:
@@ -80,7 +84,22 @@ def count(
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
-    return run.produce(spec, compute)
+    return run.produce(spec, compute, check=lambda: _check(run, spec, settings))
+
+
+def _check(run: Run, spec: Spec, settings: Settings) -> None:
+    """Refuse what counting would refuse, before counts that are there are given up for it."""
+    firings = Firings(run.artifact(ACTIVATIONS).path)
+    if settings.device.startswith("cuda"):
+        choose_device(settings.device)
+    scheme = Scheme(np.arange(firings.d_sae, dtype=np.int32), tuple(spec.parameters["rules"]), spec.parameters["sums"])
+    plan_counts(
+        scheme,
+        n_tokens=firings.n_tokens,
+        n_firings=int(firings.firing_count.sum()),
+        memory=settings.memory,
+        threads=settings.threads or 1,
+    )
 
 
 def counts_spec(*, rules: Sequence[str], sums: bool, prune: int, span: int) -> Spec:

@@ -20,15 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.counting.counter import INT32_TOKENS, Counter
-from atlas.counting.inverted import Inverted, balanced, invert, prefetch
+from atlas.counting.inverted import AHEAD, CACHE_LINE, Inverted, balanced, invert, prefetch
 from atlas.counting.ranked import Ranked, pairs_of_rows, rows_with
 from atlas.counting.scheme import Scheme
 from atlas.errors import CapacityError
 
 CHUNK_FIRINGS = 4_000_000
 """Firings inverted at once: the triangle is gone through once a chunk, the chunk stays in the last cache."""
-_AHEAD = 8  # tokens between the one that is added and the one that is fetched
-_LINE = 64  # bytes of a cache line
 _SWEPT = 4  # a row with more increments than a quarter of its cells is swept from end to end
 _BLOCK_CELLS = 2**21  # cells of the triangle that are gone through at once when rows are emitted
 
@@ -94,6 +92,7 @@ class TriangleCounter(Counter):
     def ranked(self, *, prune: int = 1) -> Iterator[Ranked]:
         """Yield rows in ranges of about two million cells; see `Counter.ranked`."""
         low, high = self.rows
+        prune = max(prune, 1)
         start = low
         while start < high:
             stop = max(start + 1, rows_with(start, _BLOCK_CELLS))
@@ -135,7 +134,7 @@ def _add_rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     from end to end: cells lie in memory, where additions in no order would each wait for their line.
     """
     base = np.int64(low) * (low - 1) // 2
-    step = np.int64(_LINE // ranks.itemsize)
+    step = np.int64(CACHE_LINE // ranks.itemsize)
     bits, lowest = np.uint64(shift), (np.uint64(1) << np.uint64(shift)) - np.uint64(1)
     plain = not len(levels) and not sums.shape[1]
     for part in numba.prange(len(bounds) - 1):
@@ -145,22 +144,11 @@ def _add_rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
             counters = cells[0, first : first + row]
             stop = starts[row + 1]
             if plain and work[row] > row // _SWEPT and stop - starts[row] < 2**16:
-                for at in range(starts[row], stop):
-                    if at + _AHEAD < stop:
-                        ahead = np.int64(begins[at + _AHEAD])
-                        prefetch(ranks, ahead)
-                        prefetch(ranks, ahead + step)
-                        prefetch(ranks, ahead + 2 * step)
-                    begin = np.uint64(begins[at])
-                    for k in range(begin, begin + np.uint64(hotter[at])):
-                        near[ranks[k]] += np.uint16(1)
-                for column in range(row):
-                    counters[column] += near[column]
-                near[:row] = 0
+                _sweep(row, starts[row], stop, begins, hotter, ranks, near, counters)
                 continue
             for at in range(starts[row], stop):
-                if at + _AHEAD < stop:
-                    ahead = np.int64(begins[at + _AHEAD])
+                if at + AHEAD < stop:
+                    ahead = np.int64(begins[at + AHEAD])
                     prefetch(ranks, ahead)
                     prefetch(ranks, ahead + step)
                 begin = np.uint64(begins[at])
@@ -177,6 +165,24 @@ def _add_rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
                     if sums.shape[1]:
                         sums[0, cell] += amounts[0, at]
                         sums[1, cell] += amounts[1, k]
+
+
+@numba.njit(cache=True, nogil=True)
+def _sweep(row, start, stop, begins, hotter, ranks, near, counters):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Count a row in 16 bits, add it to its cells from end to end, and set the 16 bits to 0."""
+    step = np.int64(CACHE_LINE // ranks.itemsize)
+    for at in range(start, stop):
+        if at + AHEAD < stop:
+            ahead = np.int64(begins[at + AHEAD])
+            prefetch(ranks, ahead)
+            prefetch(ranks, ahead + step)
+            prefetch(ranks, ahead + 2 * step)
+        begin = np.uint64(begins[at])
+        for k in range(begin, begin + np.uint64(hotter[at])):
+            near[ranks[k]] += np.uint16(1)
+    for column in range(row):
+        counters[column] += near[column]
+    near[:row] = 0
 
 
 @numba.njit(cache=True, parallel=True, nogil=True)
