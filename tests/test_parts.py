@@ -140,6 +140,27 @@ def test_fault_40_missing_parts_are_named_with_their_commands_and_nothing_is_los
     assert content(run.path / COUNTS) == before
 
 
+def test_fault_40_the_command_for_a_missing_part_has_the_parts_own_rules(run: Run) -> None:
+    """What the error says to run makes a part that merges."""
+    share(run, 1, 2, rules=("rel:0.5",), sums=True)
+    with pytest.raises(ArtifactError) as caught:
+        merge(run)
+    words = caught.value.remedy.split("`")[1].split()
+    assert words[-3:] == ["--rule", "rel:0.5", "--sums"]
+    share(run, 2, 2, rules=(words[-2],), sums=True)
+    merge(run)
+
+
+def test_fault_40_thresholds_of_a_damaged_pilot_are_not_used(run: Run) -> None:
+    """A flipped bit in what activations are compared against would change counts: it is found."""
+    share(run, 1, 2, rules=("rel:0.5",))
+    path = run.path / PARTS / "order.safetensors"
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(ArtifactError, match="checksum"):
+        share(run, 2, 2, rules=("rel:0.5",))
+
+
 def test_fault_40_a_damaged_part_is_named_and_its_command_mends_it(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     """The other parts are not counted again."""
     wanted = single(run)
