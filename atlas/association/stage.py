@@ -17,13 +17,13 @@ from atlas.association.basis import within_items
 from atlas.association.control import permute_within_strata
 from atlas.association.measures import measures
 from atlas.association.testing import Gates, Tested, alive_features, test_pairs
-from atlas.counting.counts import PairCounts
+from atlas.counting.counts import OF_ANY, PairCounts
 from atlas.counting.stage import COUNTS, PAIRS, STRATA, count_pairs
 from atlas.counting.strata import stratified_counts
 from atlas.errors import InputError
 from atlas.files import read_arrays, write_table
 from atlas.firings import Firings
-from atlas.mapped import map_arrays
+from atlas.mapped import ArrayFile, map_arrays
 from atlas.tracking import Track, untracked
 
 EDGES = "30-edges"
@@ -110,7 +110,8 @@ class _Work:
     @classmethod
     def of(cls, run: Run, gates: Gates, memory: int, track: Track) -> Self:
         firings = Firings(run.artifact("10-activations").path)
-        counts = PairCounts.of(read_arrays(run.artifact(COUNTS).path / PAIRS))
+        with ArrayFile(run.artifact(COUNTS).path / PAIRS) as stored:
+            counts = PairCounts.of({name: stored.read(name) for name in OF_ANY})
         return cls(firings, counts, *read_strata(run.artifact(COUNTS), firings.d_sae), gates, memory, track)
 
     def edges(self, directory: Path, phi_cut: float | None, target_degree: float) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+OF_ANY = ("firing_count", "indptr", "columns", "joint_count")
+"""Arrays of the rule `any`, which every count has."""
+
 
 @dataclass(frozen=True)
 class PairCounts:
@@ -40,9 +43,8 @@ class PairCounts:
     @classmethod
     def of(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Return the counts that `arrays` were stored from."""
-        named = ("firing_count", "indptr", "columns", "joint_count")
-        firing_count, indptr, columns, joint_count = (arrays[name] for name in named)
-        further = {name: array for name, array in arrays.items() if name not in named}
+        firing_count, indptr, columns, joint_count = (arrays[name] for name in OF_ANY)
+        further = {name: array for name, array in arrays.items() if name not in OF_ANY}
         return cls(firing_count, indptr, columns, joint_count, further)
 
     @property
