@@ -208,7 +208,7 @@ class Run:
         compute: Callable[[Path], Mapping[str, Any]],
         *,
         resume: bool = False,
-        check: Callable[[], None] = lambda: None,
+        check: Callable[[], object] = lambda: None,
     ) -> Artifact:
         """Return the artifact of a specification, computed only when it is not done already.
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from atlas.errors import BackendError, InputError, ServiceError
 from atlas.ingest.extras import need
-from atlas.ingest.parts import PARTS, count_into, find_pilot, looks_done, merge_into, require_complete
+from atlas.ingest.parts import PARTS, count_into, find_pilot, merge_into, require_complete
 from atlas.version import __version__
 
 if TYPE_CHECKING:
@@ -83,8 +83,6 @@ def count_on(
     spec = counts_spec(rules=rules, sums=sums, prune=prune, span=span)
     with contextlib.ExitStack() as stack:
         connect = functools.cache(lambda: stack.enter_context(_connected(scheduler)))
-        if not looks_done(run, spec):
-            connect()  # before the artifact that is there is given up
 
         def compute(directory: Path) -> dict[str, Any]:
             with _scratch(run) as scratch:
@@ -94,7 +92,7 @@ def count_on(
                 require_complete(stored, source=job.source, n_tokens=job.n_tokens, place=root)
                 return merge_into(directory, run, stored, spec, memory=settings.memory, track=track)
 
-        return run.produce(spec, compute)
+        return run.produce(spec, compute, check=connect)
 
 
 @dataclass(frozen=True)

@@ -231,18 +231,18 @@ def merge_shares(run: Run, *, prune: int, span: int, memory: int, remove_parts: 
     scheme = read_pilot(parts).scheme
     spec = counts_spec(rules=scheme.rules, sums=scheme.sums, prune=prune, span=span)
     stored = functools.cache(lambda: _stored(run, of, scheme))
-    done = looks_done(run, spec)
-    if not done:
-        stored()  # before the artifact that is there is given up
-    artifact = run.produce(
-        spec, lambda directory: merge_into(directory, run, stored(), spec, memory=memory, track=track)
-    )
+
+    def compute(directory: Path) -> dict[str, Any]:
+        results = merge_into(directory, run, stored(), spec, memory=memory, track=track)
+        for left in parts.glob(".*"):  # of jobs that were killed
+            shutil.rmtree(left, ignore_errors=True)
+            left.unlink(missing_ok=True)
+        return results
+
+    artifact = run.produce(spec, compute, check=stored)
     if remove_parts:
         shutil.rmtree(parts, ignore_errors=True)
         return artifact
-    for left in () if done else parts.glob(".*"):  # of jobs that were killed
-        shutil.rmtree(left, ignore_errors=True)
-        left.unlink(missing_ok=True)
     logger.info("%s is kept: remove it when you like, or with --remove-parts", parts)
     return artifact
 
@@ -267,19 +267,6 @@ def merge_into(
         return write_counts(directory, replace(merged, blocks=spool), firings, span=span, memory=memory)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def looks_done(run: Run, spec: Spec) -> bool:
-    """Return whether the manifest of an artifact says that it is the one asked for; its files may be damaged."""
-    from atlas.artifacts import difference, load_manifest
-
-    found = load_manifest(run.path / spec.name)
-    return (
-        found is not None
-        and found.format_version == spec.format_version
-        and not difference(found.parameters, spec.parameters)
-        and found.inputs == {name: run.artifact(name).digest for name in spec.inputs}
-    )
 
 
 def require_complete(stored: Sequence[Counted], *, source: str, n_tokens: int, place: Path) -> None:

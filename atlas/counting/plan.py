@@ -9,7 +9,7 @@ from atlas.counting.counter import INT32_TOKENS
 from atlas.counting.ranked import pairs_of_rows, rows_with
 from atlas.counting.scheme import Scheme
 from atlas.counting.sparse import sparse_bytes
-from atlas.counting.triangle import CHUNK_FIRINGS, cell_bytes, rows_that_fit
+from atlas.counting.triangle import CHUNK_FIRINGS, cell_bytes
 from atlas.errors import CapacityError
 
 _FIRING_BYTES = 48  # of a chunk while it is read and inverted: ids, activations, levels, amounts, index
@@ -95,7 +95,7 @@ def plan_counts(scheme: Scheme, *, n_tokens: int, n_firings: int, memory: int, t
             f"give --memory {-(-floor // 2**20)}M or more",
         )
     chunk = max(min(CHUNK_FIRINGS, n_firings, memory // 4 // _FIRING_BYTES), 1)
-    panels = _panels(scheme, int(_CELLS * memory))
+    panels = _panels(d, int(_CELLS * memory) // cell_bytes(scheme))
     pairs = n_firings * n_firings / max(n_tokens, 1) / 2
     fixed = _sparse(scheme, 0, 0, threads)
     growing = _sparse(scheme, n_tokens, n_firings, threads) - fixed
@@ -119,29 +119,26 @@ def plan_gpu(scheme: Scheme, *, n_tokens: int, n_firings: int, memory: int, free
     CapacityError
         Not even one row fits (fault 24).
     """
-    low, panels = 0, []
-    while low < scheme.d_sae:
-        high = min(rows_with(low, free // cuda.bytes_a_pair(scheme)), scheme.d_sae)
-        if high == low:
-            raise CapacityError(
-                f"a row of {low} totals does not fit in {free / GIB:.2f} GiB of the GPU's memory", "give --device cpu"
-            )
-        panels.append((low, high))
-        low = high
+    panels = _panels(scheme.d_sae, free // cuda.bytes_a_pair(scheme))
+    if not panels:
+        raise CapacityError(
+            f"a row of {scheme.d_sae - 1} totals does not fit in {free / GIB:.2f} GiB of the GPU's memory",
+            "give --device cpu",
+        )
     chunk = max(min(16 * CHUNK_FIRINGS, n_firings, memory // 4 // _FIRING_BYTES), 1)
     used = max(pairs_of_rows(*rows) for rows in panels) * cuda.bytes_a_pair(scheme)
-    return Plan("triangle" if len(panels) == 1 else "panels", tuple(panels), 1, chunk, chunk * _FIRING_BYTES, used)
+    return Plan("triangle" if len(panels) == 1 else "panels", panels, 1, chunk, chunk * _FIRING_BYTES, used)
 
 
 def _sparse(scheme: Scheme, n_tokens: int, n_firings: int, threads: int) -> int:
     return sparse_bytes(scheme, n_tokens=n_tokens, n_firings=n_firings, threads=threads)
 
 
-def _panels(scheme: Scheme, memory: int) -> tuple[tuple[int, int], ...]:
-    """Return ranges of rows that fit in `memory`, all of them; none where a single row does not."""
+def _panels(d_sae: int, n_pairs: int) -> tuple[tuple[int, int], ...]:
+    """Return ranges of at most `n_pairs` pairs that hold all rows; none where a single row has more."""
     found, low = [], 0
-    while low < scheme.d_sae:
-        high = rows_that_fit(scheme, low, memory)
+    while low < d_sae:
+        high = min(rows_with(low, n_pairs), d_sae)
         if high == low:
             return ()
         found.append((low, high))
