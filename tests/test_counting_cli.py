@@ -53,7 +53,7 @@ def test_what_is_counted_and_how_is_printed(run: Path) -> None:
     words = ("counts", "--rule", "rel:0.5", "--sums", "--memory", "1G", "--json")
     done = atlas(*words, run=run)
     assert done.returncode == 0, done.stderr
-    assert "counts: sparse rows, one pass; about" in done.stderr
+    assert "counts: a dense triangle, one pass; about" in done.stderr
     results = json.loads(done.stdout)
     assert set(results["n_firings"]) == {"any", "rel:0.5"}
     again = atlas(*words, run=run)

@@ -157,9 +157,9 @@ def test_the_plan_is_said_and_does_not_change_the_artifact(run: Run, caplog: pyt
     with caplog.at_level(logging.INFO, "atlas"):
         first = count(run, settings=Settings(memory=GIB, threads=1))
         assert count(run, settings=Settings(memory=2 * GIB)).digest == first.digest
-    assert any("sparse rows, one pass; about " in line for line in caplog.messages)
+    assert any("a dense triangle, one pass; about " in line for line in caplog.messages)
     assert any("done already" in line for line in caplog.messages)
-    assert (first.made["counted_as"], first.made["memory_given_mib"]) == ("sparse", 1024)
+    assert (first.made["counted_as"], first.made["memory_given_mib"]) == ("triangle", 1024)
     assert 0 < first.made["memory_estimated_mib"] < 1024
 
 

@@ -29,8 +29,7 @@ from atlas.counting.scheme import Scheme
 from atlas.errors import InputError
 
 _SCANNED = 2  # a row with more increments than half of its counters is gone through from end to end
-BLOCK_PAIRS = 2**21
-"""Pairs, at most, whose rows are emitted at once, unless a single row may have more."""
+_FEWEST, _MOST = 2**17, 2**21  # pairs whose rows are emitted at once: few enough to stay in a cache
 
 
 class SparseCounter(Counter):
@@ -76,7 +75,7 @@ class SparseCounter(Counter):
             )
 
     def ranked(self, *, prune: int = 1) -> Iterator[Ranked]:
-        """Yield rows in ranges of at most about two million pairs; see `Counter.ranked`."""
+        """Yield rows in ranges that stay in a cache; see `Counter.ranked`."""
         low, high = self.rows
         prune = max(prune, 1)  # 0 would keep columns that no slot is there for
         if low == high:
@@ -94,7 +93,7 @@ class SparseCounter(Counter):
         room = np.minimum(index.work, np.arange(scheme.d_sae))  # no row has more pairs than that
         room[most < prune] = 0  # a feature that fires less often has no pair to keep
         before = np.concatenate([[0], np.cumsum(room)])
-        for start, stop in ranges(before, low, high, BLOCK_PAIRS):
+        for start, stop in ranges(before, low, high, _block_pairs(scheme.d_sae, threads)):
             bounds = balanced(index.work, start, stop, threads)
             # one more a part: where the next pair would go is written before it is known to be one
             slots = before[bounds] - before[start] + np.arange(len(bounds))
@@ -110,12 +109,12 @@ class SparseCounter(Counter):
             else:
                 small = int(most[start:stop].max()) < 2**16
                 found = _rows(bounds, slots, room, *lists, prune, near if small else counters, columns, counts[0])
-            roomy = 4 * int(found.sum()) < 3 * len(columns)  # then whoever keeps a block should not keep the room
             for part in range(threads):
                 indptr = np.concatenate([[0], np.cumsum(found[bounds[part] - start : bounds[part + 1] - start])])
                 at = slice(slots[part], slots[part] + indptr[-1])
-                some = columns[at], counts[:, at], added[:, at] if scheme.sums else added
-                yield Ranked(int(bounds[part]), indptr, *((array.copy() for array in some) if roomy else some))
+                yield Ranked(
+                    int(bounds[part]), indptr, columns[at], counts[:, at], added[:, at] if scheme.sums else added
+                )
 
     def _inverted(self) -> Inverted:
         """Return the inverted index of everything that was gathered."""
@@ -139,9 +138,14 @@ def sparse_bytes(scheme: Scheme, *, n_tokens: int, n_firings: int, threads: int)
     several = scheme.bits > 0 or scheme.sums
     row = (16 + 8 * len(scheme.rules) if several else 6) + 16 * scheme.sums
     firing = 16 + 3 * (scheme.bits > 0) + 16 * scheme.sums
-    block = BLOCK_PAIRS * (4 + 8 * len(scheme.rules) + 16 * scheme.sums)
+    block = _block_pairs(scheme.d_sae, threads) * (4 + 8 * len(scheme.rules) + 16 * scheme.sums)
     token = 16 + 8 * threads
     return token * n_tokens + firing * n_firings + threads * scheme.d_sae * (row + 8) + 2 * block + 40 * scheme.d_sae
+
+
+def _block_pairs(d_sae: int, threads: int) -> int:
+    """Return how many pairs to emit at once, unless one row may have more: some rows for each thread, at least."""
+    return min(max(4 * threads * d_sae, _FEWEST), _MOST)
 
 
 def ranges(before: npt.NDArray[np.int64], low: int, high: int, limit: int) -> Iterator[tuple[int, int]]:
@@ -288,6 +292,10 @@ def _add_packed(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
             prefetch(ranks, ahead + 3 * step)
         own = np.uint64(levels[place]) * n_levels if len(levels) else np.uint64(0)
         begin = np.uint64(begins[place])
+        if own == 0:  # then no pair passes a further rule, and nothing is looked up
+            for k in range(begin, begin + np.uint64(hotter[place])):
+                packed[np.uint64(ranks[k]) & lowest] += one
+            continue
         for k in range(begin, begin + np.uint64(hotter[place])):
             value = np.uint64(ranks[k])
             packed[value & lowest] += flat[own + (value >> bits)]

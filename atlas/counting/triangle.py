@@ -28,7 +28,7 @@ from atlas.errors import CapacityError
 CHUNK_FIRINGS = 4_000_000
 """Firings inverted at once: the triangle is gone through once a chunk, the chunk stays in the last cache."""
 _SWEPT = 4  # a row with more increments than a quarter of its cells is swept from end to end
-_BLOCK_CELLS = 2**21  # cells of the triangle that are gone through at once when rows are emitted
+_BLOCK_CELLS = 2**18  # cells of the triangle that are gone through at once when rows are emitted: they fit a cache
 
 
 class TriangleCounter(Counter):
@@ -90,7 +90,7 @@ class TriangleCounter(Counter):
         self._sums += other._sums
 
     def ranked(self, *, prune: int = 1) -> Iterator[Ranked]:
-        """Yield rows in ranges of about two million cells; see `Counter.ranked`."""
+        """Yield rows in ranges of some rows; see `Counter.ranked`."""
         low, high = self.rows
         prune = max(prune, 1)
         start = low
