@@ -24,6 +24,8 @@ Lap = Callable[[str], None]
 """Called with a name when a part of the work is done, for its time."""
 Entries = npt.NDArray[np.int64]
 """int64, shape (n, 3): lower feature, higher feature and count of every pair seen, ascending."""
+FEW = 1000
+"""Tokens up to which entries are kept, to be compared one by one."""
 BATCH = 4096
 """Tokens of a batch of the dense product: what Clarke, Bhatnagar and Bloom (2024) take."""
 Backend = Literal["planned", "triangle", "sparse"]
@@ -245,7 +247,7 @@ class Ours(_OfFiring):
         super().__init__(firing, threads, memory)
         self._how: dict[str, Any] = {"memory": memory, "prune": prune, "rules": rules, "backend": backend}
         self._inputs = [firing.passing(rule) for rule in range(passes)] if passes > 1 else [firing]
-        self._keep: list[Entries] | None = [] if firing.n_tokens <= BATCH else None
+        self._keep: list[Entries] | None = [] if firing.n_tokens <= FEW else None
 
     @property
     def work(self) -> int:
@@ -279,7 +281,7 @@ class Ours(_OfFiring):
         return self._pairs, self._total
 
     def entries(self) -> Entries:
-        """Return all that was counted; of inputs of more than `BATCH` tokens it is not kept."""
+        """Return all that was counted; of inputs of more than `FEW` tokens it is not kept."""
         assert self._keep is not None
         return _in_order(*np.concatenate(self._keep).T)
 

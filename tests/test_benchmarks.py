@@ -124,11 +124,12 @@ def test_ratios_are_of_one_round() -> None:
     }
     case = Case(firings.name, firings.title, firings.make, tuple(rounds))
     tokens = {"scipy": 10, "ours": 10, "dense": 5, "mkl": 10}
-    outcome = Outcome(case, Size(4, 10, 20, 3), 2, 2**24, tokens, rounds)
+    fresh = {run: some[0] for run, some in rounds.items()}
+    outcome = Outcome(case, Size(4, 10, 20, 3), 2, 2**24, tokens, rounds, fresh)
     assert outcome.ratios(("scipy", 1), ("ours", 1)) == [0.5, 3, 4]
     assert outcome.ratios(("scipy", 1), ("ours", 1), measure="memory") == [2, 0.5, 0.5]
     text = document([outcome], command="command", machine="a machine", versions="none", repeats=3)
-    assert "| 16k | SciPy's time by ours | 3.00x | at least 10 |" in text
+    assert "| 16k | SciPy's time by ours | 3.00x | 0.500x | at least 10 |" in text
     assert "does not fit (needs 9 GB)" in text
     assert "| ~10.00 |" in text
     assert "is timed on the first 5 tokens" in text
@@ -157,5 +158,5 @@ def test_growth_is_drawn(tmp_path: Path) -> None:
 
     case = Case("growth-d-64", "d = 64", lambda seed, scale: synthetic(1, 4), (("ours", 1),), "d", 64)
     measured = {("ours", 1): [Measured(seconds=1, work=1)]}
-    plot([Outcome(case, Size(64, 10, 20, 3), 2, 2, {"ours": 10}, measured)], tmp_path / "growth.svg")
+    plot([Outcome(case, Size(64, 10, 20, 3), 2, 2, {"ours": 10}, measured, {})], tmp_path / "growth.svg")
     assert "<svg" in (tmp_path / "growth.svg").read_text("utf8")
