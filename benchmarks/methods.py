@@ -246,7 +246,8 @@ class Ours(_OfFiring):
     ) -> None:
         super().__init__(firing, threads, memory)
         self._how: dict[str, Any] = {"memory": memory, "prune": prune, "rules": rules, "backend": backend}
-        self._inputs = [firing.passing(rule) for rule in range(passes)] if passes > 1 else [firing]
+        inputs = [firing.passing(rule) for rule in range(passes)] if passes > 1 else [firing]
+        self._inputs = [(some, by_density(some)) for some in inputs]  # a run's firings are stored with their counts
         self._keep: list[Entries] | None = [] if firing.n_tokens <= FEW else None
 
     @property
@@ -267,14 +268,14 @@ class Ours(_OfFiring):
     def count(self, lap: Lap) -> None:
         """Count and read the finished rows through."""
         self._pairs = self._total = 0
-        for number, firing in enumerate(self._inputs):
-            blocks = ours(firing, firing.d, self.threads, lap=lap, **self._how)
+        for number, (firing, order) in enumerate(self._inputs):
+            blocks = ours(firing, order, self.threads, lap=lap, **self._how)
             for block in blocks:
                 if number == 0:
                     self._pairs += block.n_pairs
                     self._total += int(block.joint_count[0].sum())
                     if self._keep is not None:
-                        self._keep.append(_by_feature(block, by_density(firing)))
+                        self._keep.append(_by_feature(block, order))
 
     def summary(self) -> tuple[int, int]:
         """Return pairs and increments under the first rule."""
@@ -305,7 +306,7 @@ def chunks(firing: Firing, firings: int) -> Iterator[tuple[slice, npt.NDArray[np
 
 def ours(
     firing: Firing,
-    d: int,
+    order: npt.NDArray[np.int32],
     threads: int,
     *,
     memory: int,
@@ -314,19 +315,19 @@ def ours(
     backend: Backend = "planned",
     lap: Lap = lambda name: None,
 ) -> Iterator[Ranked]:
-    """Yield the pairs seen on `prune` tokens or more, in ranges of rows; the order of features is found here, too."""
+    """Yield the pairs seen on `prune` tokens or more, in ranges of rows."""
     numba.set_num_threads(threads)
-    scheme = Scheme(by_density(firing), rules=RULES[:rules])
+    scheme = Scheme(order, rules=RULES[:rules])
     plan = plan_counts(scheme, n_tokens=firing.n_tokens, n_firings=len(firing.ids), memory=memory, threads=threads)
     sparse = plan.strategy == "sparse" if backend == "planned" else backend == "sparse"
     if sparse and plan.parts > 1:
         raise CapacityError("the firings do not fit at once", "parts that are merged on disk are not timed here")
-    for rows in plan.panels if backend == "planned" else [(0, d)]:
+    for rows in plan.panels if backend == "planned" else [(0, firing.d)]:
         counter = (SparseCounter if sparse else TriangleCounter)(scheme, rows=rows)
         for some, indptr in chunks(firing, plan.chunk_firings):
             levels = firing.levels[some] if rules > 1 and firing.levels is not None else None
             counter.update(indptr, firing.ids[some], levels)
-        if not sparse and rows == (0, d):  # the sparse one gathers first, and counts when rows are asked for
+        if not sparse and rows == (0, firing.d):  # the sparse one gathers first, and counts when rows are asked for
             lap("counted")
         yield from counter.ranked(prune=prune)
         del counter  # the next panel's cells come in the place of these
