@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from benchmarks.floor import Floor
-from benchmarks.methods import BATCH, AddAt, Dense, Method, Mkl, Ours, Scatter, SciPy
+from benchmarks.methods import BATCH, AddAt, Dense, Increments, Method, Mkl, Ours, Scatter, SciPy
 from benchmarks.synthetic import RULES, Firing
 
 
@@ -82,6 +82,9 @@ FLOAT = 2**24
 METHODS = {
     "ours": _about_ours("**ours**"),
     "ours-triangle": replace(_about_ours("ours, triangle", backend="triangle"), needs=_triangle_bytes),
+    "ours-increments": About(
+        "ours, the increments alone", "the index is made before", Increments, _triangle_bytes
+    ),
     "ours-sparse": _about_ours("ours, sparse rows", backend="sparse"),
     "ours-pruned": _about_ours("**ours**, pairs seen 5 times or more", prune=5),
     "ours-rules": _about_ours("**ours**, four rules in one pass", "the same for each rule", rules=len(RULES)),

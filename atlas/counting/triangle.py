@@ -76,6 +76,9 @@ class TriangleCounter(Counter):
             self._cells = self._cells.astype(np.int64, copy=False)
         index = invert(self.scheme, indptr, ids, levels, amounts)
         self._firing_count += firing_counts(self.scheme, index)
+        self._add_inverted(index)
+
+    def _add_inverted(self, index: Inverted) -> None:
         low, high = self.rows
         bounds = balanced(index.work, low, high, 16 * numba.get_num_threads())
         _add_rows(
