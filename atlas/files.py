@@ -85,12 +85,12 @@ def write_table(directory: Path, name: str, columns: Mapping[str, Any]) -> None:
         }
     )
     for column in table.columns:
-        _check_column(directory.name, name, column, arrow.column(column.name))
+        check_column(directory.name, name, column, arrow.column(column.name))
     arrow = arrow.cast(schema)
     _replace(directory / f"{name}.parquet", lambda temporary: pq.write_table(arrow, temporary, compression="zstd"))
 
 
-def _check_column(stage: str, table: str, column: Any, values: pa.ChunkedArray[Any]) -> None:
+def check_column(stage: str, table: str, column: Any, values: pa.ChunkedArray[Any]) -> None:
     """Refuse missing required values, numbers that are not finite, and numbers out of range (fault 51)."""
     place = f"{stage}/{table}: {column.name}"
     if column.required and values.null_count:

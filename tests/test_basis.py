@@ -15,7 +15,7 @@ from worlds import planted_run
 
 from atlas.artifacts import Artifact, Run, Spec
 from atlas.association import associate, upper_tail
-from atlas.association.basis import WithinItems, within_items
+from atlas.association.basis import BASES, WithinItems, within_items
 from atlas.association.testing import Gates
 from atlas.counting.stage import count
 from atlas.files import write_arrays
@@ -50,6 +50,10 @@ def basis_of(
     return within_items(Firings(directory), a, b, (firing[:, a] & firing[:, b]).sum(0), q=q)
 
 
+def names(found: WithinItems) -> list[str]:
+    return [BASES[code] for code in found.basis]
+
+
 def test_pairs_solved_by_hand(tmp_path: Path) -> None:
     """Items seen 10, 40, 4 and 5 times; the one seen 4 times counts neither in c nor in E_t.
 
@@ -72,7 +76,7 @@ def test_pairs_solved_by_hand(tmp_path: Path) -> None:
     pairs = [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9), (2, 6)]
     found = basis_of(tmp_path, firing[order], items[order], pairs, 0.05)
     assert found.lift_t.tolist() == [1.0, 4.0, pytest.approx(2 / 0.8), None, pytest.approx(2 / 0.8), None]
-    assert found.basis.tolist() == ["lexical", "contextual", "untested", "untested", "mixed", "untested"]
+    assert names(found) == ["lexical", "contextual", "untested", "untested", "mixed", "untested"]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +96,7 @@ def test_the_thresholds_of_the_basis(tmp_path: Path, joint: int, lift: float, ba
     firing[200 - joint : 300 - joint, 1] = True
     found = basis_of(tmp_path, firing, np.zeros(400, int), [(0, 1)], 0.05)
     assert found.lift_t.tolist() == [pytest.approx(lift, abs=1e-12)]
-    assert found.basis.tolist() == [basis]
+    assert names(found) == [basis]
 
 
 @pytest.mark.parametrize(("q", "basis"), [(0.05, "mixed"), (0.5, "contextual")])
@@ -102,7 +106,26 @@ def test_a_high_lift_that_chance_explains_is_mixed(tmp_path: Path, q: float, bas
     firing[:2, 0] = firing[:5, 1] = True
     found = basis_of(tmp_path, firing, np.zeros(10, int), [(0, 1)], q)
     assert found.lift_t.tolist() == [2.0]
-    assert found.basis.tolist() == [basis]
+    assert names(found) == [basis]
+
+
+def test_the_basis_of_depleted_pairs(tmp_path: Path) -> None:
+    """Features of different words exclude each other for free: lexical, and so are two that meet on the one word they
+    share as often as by chance. Apart on one word: contextual. A feature of rare words cannot be asked: untested."""
+    items = np.repeat([0, 1, 2, 3], [1000, 1000, 1000, 4])
+    at = np.arange(1000)
+    firing = np.zeros((len(items), 6), bool)
+    firing[:1000, 0] = at % 2 == 0  # 500, of which 25 with the 50 of feature 2 on that word
+    firing[1000:2000, 1] = at % 3 == 0
+    firing[900:1900, 2] = at % 4 < 2
+    firing[2000:3000, 3], firing[2000:3000, 4] = at % 5 == 0, at % 5 == 1
+    firing[3000:, 5] = True
+    pairs = [(0, 1), (0, 2), (3, 4), (3, 5)]
+    write(tmp_path, firing, items, size=500)
+    a, b = np.array(pairs).T
+    found = within_items(Firings(tmp_path), a, b, (firing[:, a] & firing[:, b]).sum(0), q=0.05, depleted=True)
+    assert names(found) == ["lexical", "lexical", "contextual", "untested"]
+    assert found.lift_t.tolist() == [None, 1, 0, None]
 
 
 @settings(max_examples=60)  # each writes its firings
@@ -139,7 +162,7 @@ def test_lift_and_basis_equal_plain_loops(seed: int) -> None:
     with TemporaryDirectory() as directory:
         found = basis_of(Path(directory), firing, items, pairs, 0.2)
     assert found.lift_t.tolist() == [None if lift is None else pytest.approx(lift) for lift in lifts]
-    assert found.basis.tolist() == wanted
+    assert names(found) == wanted
 
 
 def lexical_world(run: Run, *, n_tokens: int, seed: int) -> None:

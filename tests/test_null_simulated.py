@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import scipy.sparse
-from hypothesis import given
-from hypothesis import strategies as st
-from worlds import store
+from samples import sample_of, stored
 
-from atlas.artifacts import Run
-from atlas.association import permute_within_strata, testing
-from atlas.association.null import Expectations, Strata
+from atlas.association import permute_within_strata, shift_within_strata, testing, topic
+from atlas.association.null import Runs, lower_tail
+from atlas.association.sample import Null, Sample
 from atlas.association.testing import Gates
-from atlas.counting.stage import count_pairs
-from atlas.counting.strata import stratified_counts
-from atlas.firings import Firings
 
 OPEN = Gates(q=1.0, min_joint=1, min_lift=0.0)
 """Gates that let every pair with more joint firings than expected have its p-value."""
@@ -26,110 +21,158 @@ ANY_LIFT = Gates(min_lift=1.0)
 """The usual gates but that of the lift, so that the test decides."""
 
 
-def stored(directory: Path, firing: np.ndarray[Any, Any], document: np.ndarray[Any, Any]) -> Firings:
-    with Run(directory) as run:
-        return Firings(store(run, firing, document).path)
+def claims(sample: Sample, kind: str = testing.CO_OCCURS) -> int:
+    """Return how many pairs of a kind are significant, whatever their lift."""
+    found = testing.test_pairs(sample, gates=ANY_LIFT).pairs[kind]
+    return int((found.q <= ANY_LIFT.q).sum())
 
 
-def pairs_of(firings: Firings, labels: np.ndarray[Any, Any], gates: Gates) -> testing.Tested:
-    """Count and test firings in the strata of `labels`."""
-    within = stratified_counts(firings.shards(), labels, n_strata=int(labels.max()) + 1, d_sae=firings.d_sae)
-    counts = count_pairs(firings, firings.directory / ".scratch", memory=2**30)
-    return testing.test_pairs(firings, counts, labels, within, gates=gates)
+def share(sample: Sample) -> float:
+    """Return the share of all pairs that have p <= .01."""
+    found = testing.test_pairs(sample, gates=OPEN)
+    return float((found.pairs[testing.CO_OCCURS].p <= 0.01).sum() / found.n_tested)
 
 
-def claims(found: testing.Tested, gates: Gates) -> int:
-    return int((found.q <= gates.q).sum())
+def without_crowding(self: Sample, features: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], float]:
+    return np.ones(len(self.sizes)), 1.0
 
 
-@given(st.integers(0, 2**32 - 1), st.booleans())
-def test_crowding_weighs_the_strata_of_mean_and_variance(seed: int, dense: bool) -> None:
-    """E_d = sum_d rho_d n_id n_jd / T_d; so has the variance; the uncorrected expectation has none."""
-    rng = np.random.default_rng(seed)
-    sizes = rng.integers(1, 12, 4)
-    n = np.array([rng.integers(0, size + 1, 5) for size in sizes])
-    rho = rng.uniform(0, 3, 4)
-    strata = Strata(scipy.sparse.csr_matrix(n), sizes, rho)
-    e, e0, v = Expectations(strata, memory=2**30 if dense else 0).block(np.arange(1, 4))
-    assert e.shape == e0.shape == v.shape == (3, 5)
-    for row, i in enumerate(range(1, 4)):
-        for j in range(5):
-            wanted = wanted0 = spread = 0.0
-            for t, x, y, weight in zip(sizes, n[:, i], n[:, j], rho, strict=True):
-                wanted += weight * x * y / t
-                wanted0 += x * y / t
-                if t > 1:
-                    spread += weight * x * y * (t - x) * (t - y) / (t * t * (t - 1))
-            assert (e[row, j], e0[row, j], v[row, j]) == pytest.approx((wanted, wanted0, spread))
+def without_runs(self: Sample, features: np.ndarray[Any, Any]) -> Runs:
+    return Runs(np.zeros((self.firings.d_sae, 1)), np.zeros(self.firings.d_sae))
 
 
-def uneven_world(directory: Path) -> tuple[Firings, np.ndarray[Any, Any]]:
-    """Return firings of independent features on tokens of lognormal level (CV .7), and their documents."""
+def uneven_world(directory: Path) -> Sample:
+    """Return independent features on tokens of lognormal level (CV .7)."""
     rng = np.random.default_rng(11)
     document = np.arange(100).repeat(400)
     level = rng.lognormal(0, 0.65, len(document))
     level /= level.mean()
     assert level.std() > 0.7
     firing = rng.random((len(level), 160)) < level[:, None] * rng.uniform(0.01, 0.04, 160)
-    return stored(directory, firing, document), document
+    return sample_of(stored(directory, firing, document), document)
 
 
-def test_uneven_tokens_make_hundreds_of_edges_without_the_correction(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Independent features whose tokens differ in how many fire: rho takes away all but one false edge in 200."""
-    firings, document = uneven_world(tmp_path / "run")
-    corrected = claims(pairs_of(firings, document, ANY_LIFT), ANY_LIFT)
-    monkeypatch.setattr("atlas.association.testing.crowding", lambda labels, levels, *, n_strata: np.ones(n_strata))
-    without = claims(pairs_of(firings, document, ANY_LIFT), ANY_LIFT)
-    assert without > 300
-    assert corrected <= without / 200
-
-
-def test_uneven_tokens_give_no_edge_with_the_correction(tmp_path: Path) -> None:
-    """In the same world no edge is left, and p <= .01 is as rare as it says."""
-    firings, document = uneven_world(tmp_path / "run")
-    assert claims(pairs_of(firings, document, ANY_LIFT), ANY_LIFT) == 0
-    found = pairs_of(firings, document, OPEN)
-    assert (found.p <= 0.01).sum() <= 0.015 * found.n_tested
-
-
-def test_runs_give_no_edge_with_the_autocorrelation_and_many_without(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Bursts of five tokens make independent features meet in lumps: the factor of the variance allows for it."""
+def bursts(directory: Path) -> Sample:
+    """Return independent features that fire in bursts of five tokens."""
     rng = np.random.default_rng(12)
     starts = rng.random((40000, 100)) < 0.006
     firing = np.zeros_like(starts)
     for lag in range(5):
         firing[lag:] |= starts[: len(starts) - lag]
     document = np.arange(100).repeat(400)
-    firings = stored(tmp_path / "run", firing, document)
-    assert claims(pairs_of(firings, document, ANY_LIFT), ANY_LIFT) <= 2
-    found = pairs_of(firings, document, OPEN)
-    assert 0.003 * found.n_tested < (found.p <= 0.01).sum() <= 0.015 * found.n_tested
-    monkeypatch.setattr("atlas.association.testing.autocorrelation", lambda indptr, *_: np.zeros((len(indptr) - 1, 16)))
-    assert claims(pairs_of(firings, document, ANY_LIFT), ANY_LIFT) >= 100
+    return sample_of(stored(directory, firing, document), document)
 
 
-def test_p_values_of_a_permuted_copy_are_not_too_small(tmp_path: Path) -> None:
-    """On firings permuted within documents p <= .01 is as rare as it says; in one stratum topics make it common."""
+def test_uneven_tokens_make_hundreds_of_edges_without_the_correction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Independent features whose tokens differ in how many fire: none is an edge, and p <= .01 is as rare as it says.
+
+    Without rho hundreds are edges. None of them lacks joint firings either way.
+    """
+    sample = uneven_world(tmp_path / "run")
+    assert claims(sample) == 0
+    assert share(sample) <= 0.015
+    assert claims(sample, testing.EXCLUDES) == 0
+    monkeypatch.setattr(Sample, "crowding_of", without_crowding)
+    assert claims(sample) > 300
+
+
+def test_runs_give_no_edge_with_the_autocorrelation_and_many_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bursts of five tokens make independent features meet in lumps: the factor of the variance allows for it."""
+    sample = bursts(tmp_path / "run")
+    assert claims(sample) <= 2
+    assert claims(sample, testing.EXCLUDES) == 0
+    assert 0.003 < share(sample) <= 0.015
+    monkeypatch.setattr(Sample, "runs_of", without_runs)
+    assert claims(sample) >= 100
+
+
+def test_bursts_lack_joint_firings_by_chance_without_the_autocorrelation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of few long bursts none may meet: independent pairs then have none of 40 expected tokens, and only lumps tell."""
+    rng = np.random.default_rng(15)
+    starts = rng.random((8000, 80)) < 0.0035
+    firing = np.zeros_like(starts)
+    for lag in range(20):
+        firing[lag:] |= starts[: len(starts) - lag]
+    document = np.zeros(len(firing), int)
+    sample = sample_of(stored(tmp_path / "run", firing, document), document)
+    assert claims(sample, testing.EXCLUDES) <= 2
+    monkeypatch.setattr("atlas.association.testing.lumped_lower_tail", lambda c, e, v, _: lower_tail(c, e, v))
+    assert claims(sample, testing.EXCLUDES) >= 20
+
+
+def test_cliques_do_not_make_independent_pairs_look_depleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cliques raise rho to 4: against an expectation so raised independent pairs would lack three in four."""
+    rng = np.random.default_rng(16)
+    document = np.arange(40).repeat(400)
+    firing = rng.random((len(document), 130)) < 0.03
+    firing[:, :100] = (rng.random(len(document)) < 0.03)[:, None]
+    sample = sample_of(stored(tmp_path / "run", firing, document), document)
+    assert claims(sample, testing.EXCLUDES) == 0
+    whole = Null.of
+
+    def raised(*given: Any) -> Null:
+        found = whole(*given)
+        return replace(found, weights=found.weights[:, [0, 0, 2]])  # the corrected expectation alone
+
+    monkeypatch.setattr(Null, "of", raised)
+    assert claims(sample, testing.EXCLUDES) >= 300
+
+
+def test_p_values_of_a_moved_copy_are_not_too_small(tmp_path: Path) -> None:
+    """On firings moved within documents p <= .01 is as rare as it says; in one stratum topics make it common.
+
+    Permuted or shifted, nothing is claimed of the copy; of the firings themselves every planted pair is.
+    """
     rng = np.random.default_rng(13)
     document = np.arange(80).repeat(400)
     topic = rng.random((80, 4)) < 0.3
     rate = np.where(topic, 0.07, 0.02)[document][:, np.arange(160) % 4]
     firing = rng.random(rate.shape) < rate
-    firing[:, 1::8] |= firing[:, ::8]  # real pairs, which permuting undoes
+    firing[:, 1::8] |= firing[:, ::8]  # real pairs, which moving undoes
     firings = stored(tmp_path / "run", firing, document)
-    (tmp_path / "copy").mkdir()
-    copy = permute_within_strata(firings, document, tmp_path / "copy", seed=1)
+    assert claims(sample_of(firings, document)) >= 20
+    for move in (permute_within_strata, shift_within_strata):
+        (tmp_path / move.__name__).mkdir()
+        copy = move(firings, document, tmp_path / move.__name__, seed=1)
+        assert 0.003 < share(sample_of(copy, document)) <= 0.015
+        assert share(sample_of(copy, np.zeros_like(document))) > 0.05
+        assert claims(sample_of(copy, document)) <= 1
+        assert claims(sample_of(copy, document), testing.EXCLUDES) == 0
 
-    def share(some: Firings, labels: np.ndarray[Any, Any]) -> float:
-        found = pairs_of(some, labels, OPEN)
-        assert found.n_tested == 160 * 159 // 2
-        return float((found.p <= 0.01).sum() / found.n_tested)
 
-    assert 0.003 < share(copy, document) <= 0.015
-    assert share(copy, np.zeros_like(document)) > 0.05
-    assert claims(pairs_of(copy, document, ANY_LIFT), ANY_LIFT) == 0
-    assert claims(pairs_of(firings, document, ANY_LIFT), ANY_LIFT) >= 20
+def test_shifted_bursts_need_the_autocorrelation_and_permuted_ones_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shifted copy keeps the runs, and so tests what is done about them."""
+    sample = bursts(tmp_path / "run")
+    found = {}
+    for move in (permute_within_strata, shift_within_strata):
+        (tmp_path / move.__name__).mkdir()
+        found[move] = sample_of(move(sample.firings, sample.labels, tmp_path / move.__name__, seed=2), sample.labels)
+    assert max(claims(copy) for copy in found.values()) <= 2
+    monkeypatch.setattr(Sample, "runs_of", without_runs)
+    assert claims(found[permute_within_strata]) <= 2
+    assert claims(found[shift_within_strata]) >= 100
+
+
+def test_features_of_independent_documents_share_no_subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each feature has documents of its own: without their spread in the variance dozens share a subject."""
+    rng = np.random.default_rng(17)
+    document = np.arange(60).repeat(300)
+    rate = np.where(rng.random((60, 120)) < 0.15, rng.uniform(0.1, 0.3, (60, 120)), 0.001)[document]
+    sample = sample_of(stored(tmp_path / "run", rng.random(rate.shape) < rate, document), document)
+    assert claims(sample, testing.CO_TOPIC) <= 3
+    whole = topic.Subjects.of
+
+    def pooled(*given: Any) -> topic.Subjects:
+        found = whole(*given)
+        return replace(found, spread=np.zeros_like(found.spread))
+
+    monkeypatch.setattr(topic.Subjects, "of", pooled)
+    assert claims(sample, testing.CO_TOPIC) >= 60

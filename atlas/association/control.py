@@ -1,9 +1,10 @@
-"""The built-in null: a copy of the firings permuted within strata, to be run through the same code."""
+"""The built-in nulls: a copy of the firings moved within strata, to be run through the same code."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -40,6 +41,27 @@ def _permute(indptr, ids, labels, d_sae, rng):  # type: ignore[no-untyped-def]  
             counts[f] = 0
         start = end
     return out_t, out_f
+
+
+@numba.njit(cache=True, nogil=True)
+def _shift(indptr, ids, labels, d_sae, rng):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Move each feature's firings of a stratum on by one number of tokens, from its end to its beginning."""
+    n = len(labels)
+    out_t = np.empty(len(ids), np.int64)
+    offset = np.empty(d_sae, np.int64)
+    start = 0
+    while start < n:
+        end = start
+        while end < n and labels[end] == labels[start]:
+            end += 1
+        size = end - start
+        for f in np.unique(ids[indptr[start] : indptr[end]]):
+            offset[f] = int(rng.random() * size)
+        for t in range(start, end):
+            for k in range(indptr[t], indptr[t + 1]):
+                out_t[k] = start + (t - start + offset[ids[k]]) % size
+        start = end
+    return out_t, ids
 
 
 def whole_strata(firings: Firings, labels: npt.NDArray[np.integer]) -> Iterator[tuple[Shard, npt.NDArray[np.integer]]]:
@@ -86,7 +108,7 @@ def permute_within_strata(firings: Firings, labels: npt.NDArray[np.integer], dir
     """Write and return a copy in which each feature's firings are permuted within each stratum.
 
     Every n_id is kept, every dependence between features and every run is destroyed: whatever is
-    claimed of this copy is false. Activations are set to 1. Memory holds one shard.
+    claimed of this copy within strata is false. Activations are set to 1. Memory holds one shard.
 
     Parameters
     ----------
@@ -97,10 +119,25 @@ def permute_within_strata(firings: Firings, labels: npt.NDArray[np.integer], dir
     seed
         Seed of numpy's PCG64; same seed, same copy.
     """
+    return _moved(firings, labels, directory, _permute, seed)
+
+
+def shift_within_strata(firings: Firings, labels: npt.NDArray[np.integer], directory: Path, *, seed: int) -> Firings:
+    """Write and return a copy in which each feature's firings are shifted within each stratum, round its end.
+
+    Each feature moves by a number of tokens of its own, drawn anew in each stratum: every n_id and,
+    but for the one that the end cuts, every run is kept, and every dependence between features
+    destroyed. It tests the correction for runs, too, which the permuted copy has no need of.
+    Parameters and result as in `permute_within_strata`.
+    """
+    return _moved(firings, labels, directory, _shift, seed)
+
+
+def _moved(firings: Firings, labels: npt.NDArray[np.integer], directory: Path, move: Any, seed: int) -> Firings:
     rng = np.random.default_rng(seed)
     number = 0
     for number, (shard, strata) in enumerate(whole_strata(firings, labels), start=1):
-        tokens, features = _permute(shard.indptr, shard.ids, strata, firings.d_sae, rng)
+        tokens, features = move(shard.indptr, shard.ids, strata, firings.d_sae, rng)
         order = np.lexsort((features, tokens))
         indptr = np.concatenate([[0], np.cumsum(np.bincount(tokens, minlength=shard.n_tokens))])
         ones = np.ones(len(features), np.float32)
@@ -108,3 +145,7 @@ def permute_within_strata(firings: Firings, labels: npt.NDArray[np.integer], dir
         write_shard(directory, number - 1, copy, d_sae=firings.d_sae)
     build_index(directory, n_shards=number, d_sae=firings.d_sae)
     return Firings(directory)
+
+
+CONTROLS = {"permute": permute_within_strata, "shift": shift_within_strata}
+"""How the copies are made on which the test is repeated."""

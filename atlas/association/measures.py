@@ -14,6 +14,12 @@ def _ratio(top: Floats, bottom: Floats) -> Floats:
     return np.divide(top, bottom, out=np.zeros_like(top), where=bottom != 0)
 
 
+def correlation(joint: Floats, count_a: Floats, count_b: Floats, *, n_tokens: float) -> Floats:
+    """Return phi = (N c - n_a n_b) / sqrt(n_a n_b (N-n_a)(N-n_b)); 0 where a feature fires on all tokens or none."""
+    n, a, b = n_tokens, count_a, count_b
+    return np.clip(_ratio(n * joint - a * b, np.sqrt(a * b) * np.sqrt((n - a) * (n - b))), -1, 1)
+
+
 def measures(
     joint: npt.NDArray[np.integer],
     count_a: npt.NDArray[np.integer],
@@ -54,7 +60,7 @@ def measures(
     """
     c, a, b = (np.asarray(x, np.float64) for x in (joint, count_a, count_b))
     n = float(n_tokens)
-    phi = _ratio(n * c - a * b, np.sqrt(a * b) * np.sqrt((n - a) * (n - b)))
+    phi = correlation(c, a, b, n_tokens=n)
     lift = _ratio(n * c, a * b)
     pmi = np.log2(lift, out=np.zeros_like(lift), where=lift > 0)
     information = -np.log2(_ratio(c, np.full_like(c, n)), out=np.zeros_like(c), where=c > 0)
@@ -63,7 +69,7 @@ def measures(
         "dice": _ratio(2 * c, a + b),
         "overlap": _ratio(c, np.minimum(a, b)),
         "cosine": _ratio(c, np.sqrt(a * b)),
-        "phi": np.clip(phi, -1, 1),
+        "phi": phi,
         "phi_ratio": np.clip(_ratio(phi, _phi_bound(phi, a, b, n)), -1, 1),
         "lift": lift,
         "pmi": pmi,
@@ -79,7 +85,7 @@ def _phi_bound(phi: Floats, a: Floats, b: Floats, n: float) -> Floats:
     largest = np.minimum(a, b)
     smallest = np.maximum(0.0, a + b - n)
     extreme = np.where(phi >= 0, largest, smallest)
-    return np.abs(_ratio(n * extreme - a * b, np.sqrt(a * b) * np.sqrt((n - a) * (n - b))))
+    return np.abs(correlation(extreme, a, b, n_tokens=n))
 
 
 def _signed_g2(c: Floats, a: Floats, b: Floats, n: float) -> Floats:
