@@ -54,8 +54,8 @@ class Share:
     def command(self, run: Path, scheme: Scheme | None = None) -> str:
         """Return the command that counts it, with the rules and sums of a scheme."""
         words = [program(), "ingest", "counts", "--run", shlex.quote(str(run)), "--shards", f"{self.number}/{self.of}"]
-        for rule in scheme.rules[1:] if scheme else ():
-            words += ["--rule", rule]
+        for rule in scheme.rules[1:] or scheme.rules if scheme else ():
+            words += ["--rule", rule]  # `any` alone where there is no other: the default is not
         return " ".join([*words, *(["--sums"] if scheme and scheme.sums else [])])
 
 

@@ -57,7 +57,9 @@ def run(prepared: Path, tmp_path: Path) -> Iterator[Run]:
 
 
 def counted(run: Run, scheduler: str) -> dict[str, Any]:
-    artifact = count_on(run, scheduler, rules=(), sums=False, prune=1, span=512, settings=SETTINGS, track=untracked)
+    artifact = count_on(
+        run, scheduler, rules=("rel:0.5",), sums=False, prune=1, span=512, settings=SETTINGS, track=untracked
+    )
     return content(artifact.path)
 
 

@@ -272,7 +272,7 @@ def test_counts_are_not_given_up_for_what_is_refused(run: Run, options: dict[str
     """Faults 21 and 25: a request that cannot be met leaves the counts of another request as they are."""
     before = count(run).digest
     with pytest.raises(error):
-        count(run, **{"rules": ("rel:0.5",), **options})
+        count(run, **{"rules": ("rel:0.7",), **options})
     assert run.artifact("20-counts").digest == before
 
 

@@ -48,7 +48,7 @@ def run(prepared: Path, tmp_path: Path) -> Iterator[Run]:
         yield opened
 
 
-def share(run: Run, number: int, of: int, *, rules: tuple[str, ...] = (), sums: bool = False) -> Path:
+def share(run: Run, number: int, of: int, *, rules: tuple[str, ...] = ("rel:0.5",), sums: bool = False) -> Path:
     return count_share(run.path, Share(number, of), rules=rules, sums=sums, settings=SETTINGS, track=untracked)
 
 
@@ -142,13 +142,14 @@ def test_fault_40_missing_parts_are_named_with_their_commands_and_nothing_is_los
 
 def test_fault_40_the_command_for_a_missing_part_has_the_parts_own_rules(run: Run) -> None:
     """What the error says to run makes a part that merges."""
-    share(run, 1, 2, rules=("rel:0.5",), sums=True)
-    with pytest.raises(ArtifactError) as caught:
-        merge(run)
-    words = caught.value.remedy.split("`")[1].split()
-    assert words[-3:] == ["--rule", "rel:0.5", "--sums"]
-    share(run, 2, 2, rules=(words[-2],), sums=True)
-    merge(run)
+    for rule in ("rel:0.7", "any"):
+        share(run, 1, 2, rules=(rule,), sums=True)
+        with pytest.raises(ArtifactError) as caught:
+            merge(run)
+        words = caught.value.remedy.split("`")[1].split()
+        assert words[-3:] == ["--rule", rule, "--sums"]
+        share(run, 2, 2, rules=(words[-2],), sums=True)
+        merge(run, remove_parts=True)
 
 
 def test_fault_40_thresholds_of_a_damaged_pilot_are_not_used(run: Run) -> None:
@@ -192,16 +193,16 @@ def test_fault_40_only_the_shards_of_a_share_are_verified(run: Run) -> None:
 
 def test_fault_43_other_options_refuse_the_folder_with_the_difference(run: Run) -> None:
     """Rules, sums, and activations that were made anew."""
-    share(run, 1, 2)
+    share(run, 1, 2, rules=())
     with pytest.raises(InputError, match=r"rules \['any'\] -> \['any', 'abs:2'\]") as caught:
         share(run, 2, 2, rules=("abs:2",))
     assert "remove that folder" in caught.value.remedy
     with pytest.raises(InputError, match="sums False -> True"):
-        share(run, 2, 2, sums=True)
+        share(run, 2, 2, rules=(), sums=True)
     share(run, 2, 2, rules=("any",))
     planted_run(run, seed=1, n_documents=20, length=400)
     with pytest.raises(InputError, match="source"):
-        share(run, 2, 2)
+        share(run, 2, 2, rules=())
     with pytest.raises(InputError, match="other activations"):
         merge(run)
 

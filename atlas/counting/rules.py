@@ -14,6 +14,8 @@ from atlas.errors import InputError
 from atlas.shards import Shard
 
 ANY = "any"
+STRONG = "rel:0.5"
+"""The rule of hierarchy and absorption, counted by default: weak residual firing hides absorption under `any`."""
 _KINDS = ("abs", "rel")
 
 
@@ -94,11 +96,17 @@ class Rules:
         if not self.cuts:
             return None
         level = np.zeros(len(shard.ids), np.uint8)
-        for bit, (name, cut) in enumerate(zip(self.names[1:], self.cuts, strict=True)):
-            against = cut[shard.ids]
-            passes = shard.activations > against if name.startswith("abs") else shard.activations >= against
-            level |= passes.astype(np.uint8) << bit
+        for bit, name in enumerate(self.names[1:]):
+            level |= self.passes(name, shard.ids, shard.activations).astype(np.uint8) << bit
         return level
+
+    def passes(
+        self, name: str, ids: npt.NDArray[np.integer], activations: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.bool_]:
+        """Return whether each firing passes a rule beyond `any`: bool, shape (nnz,)."""
+        against = self.cuts[self.names.index(name) - 1][ids]
+        found: npt.NDArray[np.bool_] = activations > against if name.startswith("abs") else activations >= against
+        return found
 
 
 def fixed_point(activations: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:

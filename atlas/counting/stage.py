@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from atlas.artifacts import Artifact, Run, Spec
-from atlas.counting.by_feature import bands, finalize, row_pointer
-from atlas.counting.counts import PairCounts
+from atlas.counting.by_feature import bands, row_pointer
 from atlas.counting.cuda import choose_device
 from atlas.counting.passes import Settings, count_shards, rules_of, scheme_of
 from atlas.counting.plan import plan_counts
 from atlas.counting.ranked import Counted
-from atlas.counting.rules import ANY, Rules, rule_names
+from atlas.counting.rules import STRONG, Rules, rule_names
 from atlas.counting.scheme import Scheme
 from atlas.counting.strata import SPAN, span_labels, stratified_counts
 from atlas.errors import InputError
@@ -35,7 +34,7 @@ _SCRATCH = ".scratch"
 def count(
     run: Run,
     *,
-    rules: Sequence[str] = (ANY,),
+    rules: Sequence[str] = (STRONG,),
     sums: bool = False,
     prune: int = 1,
     span: int = SPAN,
@@ -47,7 +46,7 @@ def count(
     Parameters
     ----------
     rules
-        Firing rules that are counted in the one pass; `any` always is.
+        Firing rules that are counted in the one pass; `any` always is. By default `rel:0.5`, which hierarchy needs.
     sums
         Whether the activations on joint tokens are added up, too.
     prune
@@ -177,12 +176,3 @@ def _write_pairs(path: Path, counted: Counted, *, memory: int) -> tuple[int, int
                 out.write(name, values, at=at)
             increments += int(band.joint_count[0].sum())
     return n, increments
-
-
-def count_pairs(firings: Firings, scratch: Path, *, memory: int, track: Track = untracked) -> PairCounts:
-    """Return the counts of all firings under the rule `any`, in memory; `scratch` is a folder for the pass."""
-    scheme = scheme_of(firings, Rules((ANY,), ()))
-    counted = count_shards(
-        firings, None, scratch, scheme=scheme, rules=Rules((ANY,), ()), settings=Settings(memory=memory), track=track
-    )
-    return finalize(counted)
