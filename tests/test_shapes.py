@@ -31,7 +31,7 @@ from atlas.shapes import (
     structure,
     topology,
 )
-from atlas.shapes.stage import ego_bases, ego_candidates
+from atlas.shapes.subgraphs import ego_bases, ego_candidates
 from atlas.tracking import untracked
 
 EXCLUSIVE = Evidence(testable_pairs=10, depleted_pairs=9, enriched_pairs=0, covered_leaves=5)

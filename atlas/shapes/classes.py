@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from atlas.shapes.exclusivity import Evidence
-from atlas.shapes.topology import Topology
+from atlas.shapes.topology import Degrees, Topology
 
 CommunityShape = Literal["pair", "triangle", "fully connected", "hub-spoke", "star-like", "undetermined"]
 EgoShape = Literal["hub-spoke", "joint", "mixed"]
@@ -53,7 +53,7 @@ def _exclusive(evidence: Evidence, leaves: int, rules: Rules) -> bool:
     )
 
 
-def community_shape(numbers: Topology, evidence: Evidence, rules: Rules | None = None) -> CommunityShape:
+def community_shape(numbers: Topology | Degrees, evidence: Evidence, rules: Rules | None = None) -> CommunityShape:
     """Return the class of a community.
 
     A star by topology is `hub-spoke` only where its leaves are exclusive given the hub; else it

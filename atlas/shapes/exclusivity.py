@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,11 @@ from atlas.firings import Firings
 from atlas.tracking import Track, untracked
 
 Floats = npt.NDArray[np.float64]
+HubRole = Literal["parent", "modifier"]
 MIN_EXPECTED = 10.0
+PARENT_COVER = 0.8
+MODIFIER_COVER = 0.3
+MODIFIER_LIFT = 10.0
 MAX_LEAVES = 256
 BLOCK_ROWS = 65536
 
@@ -39,6 +44,8 @@ class Evidence:
         sum_i n_hi / n_h.
     hub_given_leaf : float or None
         Median over leaves of n_hi / n_i. These three are None where the candidate was not examined.
+    hub_role : str or None
+        What the hub is to its leaves, see `role_of_hub`.
     """
 
     testable_pairs: int = 0
@@ -48,6 +55,7 @@ class Evidence:
     leaf_association: float | None = None
     coverage: float | None = None
     hub_given_leaf: float | None = None
+    hub_role: HubRole | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,7 @@ class _Triples:
     association: float | None
     coverage: float | None
     hub_given_leaf: float | None
+    hub_role: HubRole | None
 
 
 def leaf_evidence(
@@ -84,20 +93,54 @@ def leaf_evidence(
     labels
         Stratum of each token: spans of documents, or vocabulary items.
     candidates
-        Hubs with their leaves. More than 256 leaves are not examined: all counts are 0, the rest None.
+        Hubs with their leaves; one that is given again is examined once. More than 256 leaves are not
+        examined: all counts are 0, the rest None.
     q
         False-discovery rate of each family.
     track
         Told of the candidates done.
     """
     place = np.full(firings.n_tokens, -1, np.int32)
+    distinct = list(dict.fromkeys(candidates))
     triples = []
-    with track("structure", total=len(candidates), unit="subgraphs") as advance:
-        for candidate in candidates:
+    with track("structure", total=len(distinct), unit="subgraphs") as advance:
+        for candidate in distinct:
             triples.append(_triples(firings, labels, candidate, place))
             advance(1)
-    depleted, enriched = _claims(candidates, triples, q)
-    return [_summary(*row) for row in zip(triples, depleted, enriched, strict=True)]
+    depleted, enriched = _claims(distinct, triples, q)
+    summaries = [_summary(*row) for row in zip(triples, depleted, enriched, strict=True)]
+    found = dict(zip(distinct, summaries, strict=True))
+    return [found[candidate] for candidate in candidates]
+
+
+def role_of_hub(
+    joint: npt.NDArray[np.int64], leaf: npt.NDArray[np.int64], *, hub: int, n_tokens: int
+) -> HubRole | None:
+    """Return whether a hub is the parent of its leaves, or modifies them; None where it does neither.
+
+    `parent`: P(hub given leaf) >= .8 for more than half of the leaves, so the hub fires nearly
+    wherever they do. `modifier`: for more than half of them both conditionals are below .3 and the
+    lift N n_hi / (n_h n_i) is 10 or more, so hub and leaf mostly fire apart, and together far more
+    than by chance. Says what the firings are like, not what either feature means; on a backbone with
+    a high cut the lift is high anyway.
+
+    Parameters
+    ----------
+    joint
+        n_hi, tokens on which the hub fires with each leaf, shape (n_leaves,).
+    leaf
+        n_i, firings of each leaf, shape (n_leaves,).
+    hub
+        n_h, firings of the hub.
+    n_tokens
+        N, tokens kept.
+    """
+    given_leaf, given_hub = joint / np.maximum(leaf, 1), joint / max(hub, 1)
+    lift = n_tokens * joint / np.maximum(float(hub) * leaf, 1)
+    if 2 * int((given_leaf >= PARENT_COVER).sum()) > len(leaf):
+        return "parent"
+    apart = (given_leaf < MODIFIER_COVER) & (given_hub < MODIFIER_COVER) & (lift >= MODIFIER_LIFT)
+    return "modifier" if 2 * int(apart.sum()) > len(leaf) else None
 
 
 def _triples(
@@ -108,7 +151,7 @@ def _triples(
     rows = rows[np.argsort(labels[rows], kind="stable")]  # a stratum's rows stand together
     k = len(candidate.leaves)
     if not 2 <= k <= MAX_LEAVES or len(rows) == 0:
-        return _Triples(none, none, np.zeros(0), np.zeros(0), None, None, None)
+        return _Triples(none, none, np.zeros(0), np.zeros(0), None, None, None, None)
     joint, expected, variance = np.zeros((k, k)), np.zeros((k, k)), np.zeros((k, k))
     for firing, starts in _blocks(firings, labels, candidate, rows, place):
         joint += firing.T @ firing
@@ -132,6 +175,7 @@ def _triples(
         float(np.median(np.log2(ratio))),
         float(with_hub.sum() / len(rows)),
         float(np.median(with_hub / np.maximum(counts, 1))),
+        role_of_hub(with_hub.astype(np.int64), counts, hub=len(rows), n_tokens=firings.n_tokens),
     )
 
 
@@ -200,4 +244,5 @@ def _summary(triple: _Triples, depleted: npt.NDArray[np.bool_], enriched: npt.ND
         leaf_association=triple.association,
         coverage=triple.coverage,
         hub_given_leaf=triple.hub_given_leaf,
+        hub_role=triple.hub_role,
     )
