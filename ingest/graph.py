@@ -20,7 +20,7 @@ from atlas.queries.classify import classify
 from atlas.queries.display import visible
 from atlas.queries.library import find
 from atlas.queries.run import execute
-from atlas.schema import NODES, SCHEMA_VERSION
+from atlas.schema import EDGE_KINDS, NODES, SCHEMA_VERSION
 from atlas.schema import generate as cypher
 
 if TYPE_CHECKING:
@@ -305,8 +305,11 @@ def _write(writer: Writer, rows: Rows, expected: Mapping[str, int]) -> None:
     for label, stream in rows.of_atlas():
         statement = cypher.merge_relationships("OF_ATLAS", label)
         writer.write(f"OF_ATLAS of {label}", statement, stream, total=expected[label])
-    writer.write("CO_OCCURS", cypher.merge_edges(), rows.edges(), total=expected["CO_OCCURS"])
+    for kind in EDGE_KINDS:
+        writer.write(kind, cypher.merge_edges(kind), rows.edges(kind), total=expected[kind])
     for type_, start, stream in (
+        ("PARENT_OF", "Feature", rows.parents()),
+        ("SAME_AS", "Feature", rows.same()),
         ("IN_CLUSTER", "Feature", rows.members()),
         ("PART_OF", "Cluster", rows.parts()),
         ("WITHIN", "Edge", rows.within()),

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from atlas.artifacts import Artifact
 from atlas.errors import ArtifactError
-from atlas.schema import NODES, RELATIONSHIPS, SCHEMA_VERSION
+from atlas.schema import EDGE_KINDS, NODES, RELATIONSHIPS, SCHEMA_VERSION
 from atlas.schema.fields import LEVELS
 from atlas.schema.generate import loaded
 
@@ -64,17 +64,19 @@ class Rows:
     def expected(self) -> dict[str, int]:
         """Return how many nodes of each label and relationships of each type the graph will hold."""
         features, clusters = self._length("50-structure", "features"), self._length("40-clusters", "clusters")
-        a, _ = self._ends
+        edges = {kind: len(self._ends(kind)[0]) for kind in EDGE_KINDS}
         parents = self._table("40-clusters", "clusters", ["parent"])["parent"]
         return {
             "Atlas": 1,
             "Feature": features,
-            "Edge": len(a),
+            "Edge": sum(edges.values()),
             "Cluster": clusters,
             "OF_ATLAS": features + clusters,
-            "CO_OCCURS": len(a),
-            "ENDPOINT_OF": 2 * len(a),
+            **edges,
+            "ENDPOINT_OF": 2 * sum(edges.values()),
             "WITHIN": sum(int(self._inside(level).sum()) for level in LEVELS),
+            "PARENT_OF": sum(1 for _ in self.parents()),
+            "SAME_AS": self._length("40-clusters", "same_as"),
             "IN_CLUSTER": self._length("40-clusters", "membership"),
             "PART_OF": len(parents) - parents.null_count,
         }
@@ -85,6 +87,7 @@ class Rows:
         parts = {stage: self.artifacts[stage] for stage in STAGES}
         found = {
             **activations.results,
+            **self.artifacts["40-clusters"].results,
             **self.artifacts["30-edges"].results,
             "atlas": self.name,
             "name": self.name,
@@ -106,9 +109,13 @@ class Rows:
     def features(self) -> Iterator[Row]:
         """Yield the rows of `:Feature`, dead ones included, with the evidence of their ego subgraphs."""
         names = [wanted.name for wanted in loaded(NODES["Feature"])]
-        egos = {row["index"]: row for row in self._table("50-structure", "egos").to_pylist()}
+        egos, kin = (
+            {row["index"]: row for row in self._table(stage, table).to_pylist()}
+            for stage, table in (("50-structure", "egos"), ("40-clusters", "parent_summary"))
+        )
         for row in self._stream("50-structure", "features"):
-            found = {**egos.get(row["index"], {}), **row, "atlas": self.name, "load_id": self.load_id}
+            more = egos.get(row["index"], {}) | kin.get(row["index"], {})
+            found = {**more, **row, "atlas": self.name, "load_id": self.load_id}
             yield {
                 "uid": self.feature(row["index"]),
                 "properties": {name: found.get(name) for name in names},
@@ -128,17 +135,17 @@ class Rows:
             found = {**shapes[key], **row, "atlas": self.name, "load_id": self.load_id}
             yield {"uid": self.cluster(*key), "properties": {name: found.get(name) for name in names}}
 
-    def edges(self) -> Iterator[Row]:
-        """Yield the rows of the backbone: each edge as a relationship and as a node."""
+    def edges(self, kind: str) -> Iterator[Row]:
+        """Yield the rows of a kind's backbone: each edge as a relationship and as a node."""
         of_node = [wanted.name for wanted in loaded(NODES["Edge"])]
-        of_relationship = [wanted.name for wanted in loaded(RELATIONSHIPS["CO_OCCURS"])]
+        of_relationship = [wanted.name for wanted in loaded(RELATIONSHIPS[kind])]
         captions = self._captions
-        for row in self._stream("30-edges", "edges", backbone=True):
+        for row in self._stream("30-edges", "edges", kind=kind):
             a, b = row["a"], row["b"]
             row["name"] = f"{captions.get(a, a)} · {captions.get(b, b)}"
             row["atlas"], row["load_id"] = self.name, self.load_id
             yield {
-                "uid": self.edge(a, b),
+                "uid": self.edge(kind, a, b),
                 "a": self.feature(a),
                 "b": self.feature(b),
                 "relationship": {name: row.get(name) for name in of_relationship},
@@ -156,7 +163,18 @@ class Rows:
         """Yield the rows of `:IN_CLUSTER`."""
         for row in self._stream("40-clusters", "membership"):
             end = self.cluster(row["level"], row["cluster"])
-            yield _row(self.feature(row["index"]), end, load_id=self.load_id)
+            yield self._described("IN_CLUSTER", self.feature(row["index"]), end, row)
+
+    def parents(self) -> Iterator[Row]:
+        """Yield the rows of `:PARENT_OF`: the direct pairs."""
+        for row in self._stream("40-clusters", "parents"):
+            if row["direct"]:
+                yield self._described("PARENT_OF", self.feature(row["parent"]), self.feature(row["child"]), row)
+
+    def same(self) -> Iterator[Row]:
+        """Yield the rows of `:SAME_AS`."""
+        for row in self._stream("40-clusters", "same_as"):
+            yield self._described("SAME_AS", self.feature(row["a"]), self.feature(row["b"]), row)
 
     def parts(self) -> Iterator[Row]:
         """Yield the rows of `:PART_OF`: a community and the one that holds it."""
@@ -174,31 +192,40 @@ class Rows:
 
     def within(self) -> Iterator[Row]:
         """Yield the rows of `:WITHIN`: on each level, the edges whose ends share a community."""
-        a, b = self._ends
+        a, _ = ends = self._ends("CO_OCCURS")
         for level in LEVELS:
             number = self._assignment(level)
             for i in np.flatnonzero(self._inside(level)):
                 end = self.cluster(level, int(number[a[i]]))
-                yield _row(self.edge(int(a[i]), int(b[i])), end, load_id=self.load_id)
+                yield _row(self.edge("CO_OCCURS", *(int(side[i]) for side in ends)), end, load_id=self.load_id)
 
     def feature(self, index: int) -> str:
         """Return the uid of a feature."""
         return f"{self.name}:{index}"
 
-    def edge(self, a: int, b: int) -> str:
+    def edge(self, kind: str, a: int, b: int) -> str:
         """Return the uid of an edge, in both of its forms."""
-        return f"{self.name}:CO_OCCURS:{a}:{b}"
+        return f"{self.name}:{kind}:{a}:{b}"
 
     def cluster(self, level: str, number: int) -> str:
         """Return the uid of a community."""
         return f"{self.name}:{level}:{number}"
 
-    @cached_property
-    def _ends(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Lower and higher index of each edge of the backbone, int64[n_edges], in the table's order."""
-        table = self._table("30-edges", "edges", ["a", "b", "kept_by"])
-        table = table.filter(pc.is_valid(table["kept_by"]))
+    def _ends(self, kind: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Lower and higher index of each edge of a kind's backbone, int64[n_edges], in the table's order."""
+        table = self._kept
+        table = table.filter(pc.equal(table["kind"], pa.scalar(kind)))
         return table["a"].to_numpy(), table["b"].to_numpy()
+
+    @cached_property
+    def _kept(self) -> pa.Table:
+        table = self._table("30-edges", "edges", ["a", "b", "kind", "kept_by"])
+        return table.filter(pc.is_valid(table["kept_by"]))
+
+    def _described(self, type_: str, start: str, end: str, found: Row) -> Row:
+        """Return the row of a relationship with the properties that the schema gives its type."""
+        found = {**found, "load_id": self.load_id}
+        return _row(start, end, **{wanted.name: found.get(wanted.name) for wanted in loaded(RELATIONSHIPS[type_])})
 
     @cached_property
     def _captions(self) -> dict[int, str]:
@@ -210,25 +237,26 @@ class Rows:
         table = self._table("40-clusters", "membership")
         table = table.filter(pc.equal(table["level"], pa.scalar(level)))
         index = table["index"].to_numpy()
-        highest = max((int(ends.max()) for ends in (index, *self._ends) if len(ends)), default=-1)
+        highest = max((int(ends.max()) for ends in (index, *self._ends("CO_OCCURS")) if len(ends)), default=-1)
         number = np.full(highest + 1, -1, dtype=np.int64)
         number[index] = table["cluster"].to_numpy()
         return number
 
     def _inside(self, level: str) -> npt.NDArray[np.bool_]:
         """Return for each edge of the backbone whether its ends share a community, bool[n_edges]."""
-        a, b = self._ends
+        a, b = self._ends("CO_OCCURS")
         number = self._assignment(level)
         inside: npt.NDArray[np.bool_] = (number[a] == number[b]) & (number[a] >= 0)
         return inside
 
     def _stream(
-        self, stage: str, table: str, *, columns: list[str] | None = None, backbone: bool = False
+        self, stage: str, table: str, *, columns: list[str] | None = None, kind: str | None = None
     ) -> Iterator[Row]:
         with pq.ParquetFile(self.artifacts[stage].path / f"{table}.parquet") as file:
             for batch in file.iter_batches(batch_size=_READ, columns=columns):
-                if backbone:
-                    batch = batch.filter(pc.is_valid(batch["kept_by"]))
+                if kind is not None:  # of an edge, and on that kind's backbone
+                    keep = pc.and_(pc.is_valid(batch["kept_by"]), pc.equal(batch["kind"], pa.scalar(kind)))
+                    batch = batch.filter(keep)
                 yield from batch.to_pylist()
 
     def _table(self, stage: str, table: str, columns: list[str] | None = None) -> pa.Table:

@@ -16,7 +16,7 @@ from atlas.errors import QueryError
 from atlas.queries.statement import Statement, read_statement
 
 FOLDER = Path(__file__).parent
-GROUPS = ("atlas", "features", "edges", "clusters", "classify", "browser")
+GROUPS = ("atlas", "features", "edges", "hierarchy", "clusters", "classify", "browser")
 PARAMETER_TYPES = ("string", "integer", "float", "boolean")
 COLUMN_TYPES = (*PARAMETER_TYPES, "list<string>", "list<integer>", "path")
 

@@ -52,6 +52,12 @@ def _classified(
     return Field(name, type_, meaning, unit, low, high, required=False, set_by="classify")
 
 
+def named(fields: tuple[Field, ...], *names: str) -> tuple[Field, ...]:
+    """Return the fields of these names, in the order asked for."""
+    known = {field.name: field for field in fields}
+    return tuple(known[name] for name in names)
+
+
 UID = Field("uid", "string", "identity in the database, unique per label: `<atlas>:...`")
 ATLAS = Field("atlas", "string", "name of the atlas that this belongs to, as given by `--name`")
 NAME = Field("name", "string", "short caption for people and for Neo4j Browser")
@@ -94,6 +100,8 @@ EXCLUSIVITY_FIELDS = (
     Field("covered_leaves", "integer", "leaves that are in at least one testable pair", "features", low=0),
     _optional("leaf_association", "float", "median over leaf pairs of log2((n_hij + .5) / (n_hi n_hj / n_h + .5)): "
               "below 0 exclusive under the hub, above 0 joint", "bits"),
+    _optional("hub_role", "string", "`parent`: P(hub given leaf) is .8 or more for most leaves; `modifier`: for most "
+              "leaves both conditionals are below .3 and the lift is 10 or more; empty where neither, or not examined"),
 )
 
 EGO_FIELDS = (
@@ -106,14 +114,22 @@ EGO_FIELDS = (
               "hub-spoke and joint"),
     _optional("ego_coverage", "float", "sum over the leaves of n_hi, over n_h; above 1 where leaves overlap", low=0),
     _optional("ego_hub_given_leaf", "float", "median over the leaves of P(hub given leaf)", low=0, high=1),
+    _optional("ego_family", "string", "`item` where hub and most leaves have the same top item, up to case and space "
+              "(many features for one item), `white space` or `punctuation` where all their top items are; else empty"),
+    _optional("ego_stable_cuts", "integer", "at how many of the two neighbouring edge cuts of the grid the ego "
+              "subgraph is there again (Jaccard of the leaves .5 or more) with its class; empty without a grid", "cuts",
+              low=0, high=2),
 )
 
 EDGE_FIELDS = (
     Field("a", "integer", "index of the feature with the lower index", low=0),
     Field("b", "integer", "index of the feature with the higher index", low=1),
-    Field("kind", "string", "`CO_OCCURS`: fire on the same token more than their documents explain"),
+    Field("kind", "string", "`CO_OCCURS`: fire on the same token more than their documents explain; `CO_TOPIC`: in the "
+          "same documents, and on the same token as often as chance has it within them (same subject); `EXCLUDES`: on "
+          "the same token less than their documents explain"),
     Field("basis", "string", "what the tokens alone explain: `lexical` (lift_t < 1.2), `contextual` (lift_t >= 1.5 and "
-          "significant within tokens), `mixed`, or `untested` (over half of the joint firings on rare items)"),
+          "significant within tokens), `mixed`, or `untested` (over half of the joint firings on rare items); of "
+          "EXCLUDES `lexical` (lift_t > 1/1.2, or none expected), `contextual` (lift_t <= 1/1.5 and significant)"),
     Field("joint_count", "integer", "tokens on which both fire", "tokens", low=0),
     Field("expected", "float", "joint firings expected if independent within documents, corrected for tokens on which "
           "many features fire", "tokens", low=0),
@@ -126,10 +142,14 @@ EDGE_FIELDS = (
     _optional("lift_t", "float", "joint firings over expected within vocabulary items; near 1, the tokens alone "
               "explain the pair; empty where nothing is expected", low=0),
     Field("phi", "float", "correlation of the two firings", low=-1, high=1),
+    Field("phi_d", "float", "correlation of the two firings within strata: what is left of phi without the features' "
+          "rates in each", low=-1, high=1),
     Field("phi_ratio", "float", "phi over the largest phi that the two firing counts allow", low=-1, high=1),
     Field("g2", "float", "log-likelihood ratio of the 2x2 table, negative where they fire together less than expected"),
-    Field("p", "float", "upper tail of the null within documents", low=0, high=1),
-    Field("q", "float", "Benjamini-Hochberg adjusted p over all pairs of alive features", low=0, high=1),
+    Field("p", "float", "of the kind's test: upper tail of the null within documents (CO_OCCURS), upper tail of the "
+          "null of independent documents (CO_TOPIC), lower tail within documents (EXCLUDES)", low=0, high=1),
+    Field("q", "float", "p adjusted for the false-discovery rate over the kind's family: all pairs of alive features, "
+          "or those expected on 5 tokens or more (EXCLUDES)", low=0, high=1),
     Field("jaccard", "float", "tokens with both over tokens with either", low=0, high=1),
     Field("dice", "float", "2 joint_count over the sum of the firing counts", low=0, high=1),
     Field("overlap", "float", "joint_count over the smaller firing count", low=0, high=1),
@@ -139,7 +159,11 @@ EDGE_FIELDS = (
     Field("p_a_given_b", "float", "share of b's firings on which a fires", low=0, high=1),
     Field("p_b_given_a", "float", "share of a's firings on which b fires", low=0, high=1),
     Field("decoder_cosine", "float", "cosine of the two decoder directions", low=-1, high=1),
-    _optional("kept_by", "string", "the rule that put the edge on the backbone (`phi`); empty where it is not on it"),
+    _optional("explained_by", "integer", "index of a common neighbour on the backbone that explains a CO_OCCURS edge: "
+              "given it the two are as good as independent, as the ends of a chain are (an indirect edge); empty where "
+              "none does, and off the backbone", low=0),
+    _optional("kept_by", "string", "the rule that put the edge on the backbone of its kind: `phi`, `disparity`, "
+              "`top_k`, or `phi_d` (EXCLUDES); empty where it is not on it, which only CO_OCCURS has rows of"),
 )
 
 LEVELS = ("coarse", "middle", "fine")
@@ -151,12 +175,81 @@ CLUSTER_FIELDS = (
     Field("resolution", "float", "gamma of the constant Potts model that the level was cut at", "phi per pair", low=0),
     Field("size", "integer", "member features", "features", low=1),
     _optional("parent", "integer", "number of the community on the next coarser level that holds this one", low=0),
+    _optional("stability", "float", "mean stability of the members over 20 seeds of Leiden: how far the method decides "
+              "the community, not whether other text would give it", low=0, high=1),
+    _optional("persistence", "float", "mean over a bootstrap of documents of the largest Jaccard index with any "
+              "community found again; empty where the corpus is one document", low=0, high=1),
 )
 
 MEMBERSHIP_FIELDS = (
     Field("index", "integer", "index of the feature", low=0),
     Field("level", "string", "`coarse`, `middle` or `fine`"),
     Field("cluster", "integer", "number of the community within its level", low=0),
+    _optional("stability", "float", "mean over 20 seeds of Leiden: of the features that are with it here or there, the "
+              "share that is with it in both", low=0, high=1),
+    _optional("second_cluster", "integer", "number of the other community of its level to which its edges weigh most; "
+              "empty where none goes to another community", low=0),
+    _optional("second_share", "float", "share of the phi of its edges that goes there; high where a feature has two "
+              "senses, and where the other community is large", low=0, high=1),
+)
+
+PROFILE_FIELDS = (
+    Field("resolution", "float", "gamma of the constant Potts model", "phi per pair", low=0),
+    Field("n_communities", "integer", "communities of two or more features", "communities", low=0),
+    Field("largest", "integer", "features of the largest community", "features", low=0),
+    Field("quality", "float", "what Leiden maximises, over the weight of all edges; compares partitions at one "
+          "resolution", high=1),
+    Field("ami", "float", "mean adjusted mutual information over all pairs of 5 seeds: 1 the same communities, 0 "
+          "chance", low=-1, high=1),
+    _optional("ami_below", "float", "the same with the communities at the next smaller resolution", low=-1, high=1),
+    _optional("plateau", "integer", "number of the plateau: neighbouring resolutions at which seeds agree with each "
+              "other and with the next, AMI .9 or more, and no community holds over half of the features", low=0),
+    _optional("level", "string", "`coarse`, `middle` or `fine` where the level was cut here"),
+)
+
+_LIFT_T = _optional("lift_t", "float", "joint firings over expected within vocabulary items under the rule `any`; near "
+                    "1, the tokens alone explain the pair; empty where nothing is expected", low=0)
+_ODDS_RATIO = Field("odds_ratio", "float", "Mantel-Haenszel odds ratio of the two firings within documents, half a "
+                    "firing added: how much likelier one fires where the other does", low=0)
+
+PARENT_FIELDS = (
+    Field("parent", "integer", "index of the feature that fires wherever the child does, and elsewhere", low=0),
+    Field("child", "integer", "index of the rarer feature", low=0),
+    Field("direct", "boolean", "whether no way through other pairs leads from the parent to the child (transitive "
+          "reduction)"),
+    Field("joint_count", "integer", "tokens on which both fire, under the rule of the hierarchy", "tokens", low=0),
+    Field("p_parent_given_child", "float", "share of the child's firings on which the parent fires", low=0, high=1),
+    Field("lower_bound", "float", "Wilson's 95 % lower bound of that share", low=0, high=1),
+    _ODDS_RATIO,
+    Field("p", "float", "exact binomial test that the share is .5 or less", low=0, high=1),
+    Field("q", "float", "Benjamini-Hochberg adjusted p over the candidates", low=0, high=1),
+    _LIFT_T,
+    *named(EDGE_FIELDS, "basis"),
+)
+
+SAME_AS_FIELDS = (
+    *named(EDGE_FIELDS, "a", "b"),
+    Field("joint_count", "integer", "tokens on which both fire, under the rule of the hierarchy", "tokens", low=0),
+    *named(EDGE_FIELDS, "p_a_given_b", "p_b_given_a"),
+    Field("lower_bound", "float", "Wilson's 95 % lower bound of the smaller of the two shares", low=0, high=1),
+    _ODDS_RATIO,
+    Field("p", "float", "exact binomial test that the smaller share is .5 or less", low=0, high=1),
+    Field("q", "float", "Benjamini-Hochberg adjusted p over the candidates", low=0, high=1),
+    _LIFT_T,
+    *named(EDGE_FIELDS, "basis"),
+)
+
+PARENT_SUMMARY_FIELDS = (
+    Field("index", "integer", "index of a feature that is a parent or a child", low=0),
+    Field("depth", "integer", "pairs on the longest way down from a root; 0 for a root", "pairs", low=0),
+    Field("n_parents", "integer", "direct parents", "features", low=0),
+    Field("n_children", "integer", "direct children", "features", low=0),
+    _optional("children_coverage", "float", "share of the parent's firings on which a direct child fires; empty "
+              "without children", low=0, high=1),
+    _optional("children_exclusivity", "float", "share of these on which one alone does, children that are the same "
+              "counted as one", low=0, high=1),
+    _optional("children_kind", "string", "`partition` (coverage and exclusivity .8 or more), `facets` (coverage .8 or "
+              "more, exclusivity below) or `loose` (neither, or one child)"),
 )
 
 SHAPE_FIELDS = (
@@ -175,7 +268,32 @@ CLUSTER_EVIDENCE_FIELDS = (
     Field("clustering", "float", "mean local clustering of the members, 0 for degree below two", low=0, high=1),
     Field("diameter", "integer", "longest shortest path inside the community", "edges", low=0),
     Field("strength", "float", "mean phi of the internal edges; 0 where there is none", low=-1, high=1),
+    _optional("weighted_density", "float", "mean phi over all pairs of members, 0 without an edge", low=0, high=1),
+    _optional("weighted_centralization", "float", "Freeman's sum over the members' sums of phi, over that of a star "
+              "whose edges all have the largest phi", low=0, high=1),
+    _optional("weighted_clustering", "float", "mean local clustering in which a triad counts by the phi of its two "
+              "edges at the member", low=0, high=1),
+    _optional("leaf_ratio", "float", "mean phi between two leaves over the mean between hub and leaf, 0 without an "
+              "edge: 0 for a star, 1 for a clique of equal weights; empty below three members", low=0),
     *EXCLUSIVITY_FIELDS,
+    _optional("template", "string", "`star`, `chain`, `ring`, `bipartite` or `core-periphery` where that ideal graph "
+              "describes the community shortest by two bits or more, else `undetermined`; empty below four members"),
+    _optional("margin_bits", "float", "bits by which the shortest template beats the next one and the random graph "
+              "with as many edges; 0 where that is the shortest, as for a clique", "bits", low=0),
+    _optional("p", "float", "share of random connected graphs with as many members and edges that are as centralized, "
+              "or more; exact up to 7 members, empty below 4", low=0, high=1),
+    _optional("q", "float", "Benjamini-Hochberg adjusted p over the distinct communities that have one", low=0,
+              high=1),
+    _optional("chance", "float", "share of all connected graphs with as many members, up to 7, that have the class; "
+              "hub-spoke and star-like count as one", low=0, high=1),
+    _optional("stable_cuts", "integer", "edge cuts, of five from .8 to 1.2 times the backbone's, at which the same "
+              "members have the same class (a star: and the same hub)", "cuts", low=0, high=5),
+    _optional("stable_cells", "integer", "neighbouring cells of the grid, of up to eight, in which the community is "
+              "there again (best Jaccard .5 or more) with its class; empty without a grid", "cells", low=0, high=8),
+    _optional("peer_hub_spoke", "float", "hub-spoke score of Clarke, Bhatnagar and Bloom (2024), for comparison", low=0,
+              high=1),
+    _optional("peer_strongly_connected", "float", "their score for strongly connected", low=0, high=1),
+    _optional("peer_linear", "float", "their score for linear", low=0, high=1),
     Field("top_tokens", "list<string>", "the vocabulary items under its members' strongest firings"),
 )
 
@@ -189,6 +307,14 @@ CENSUS_FIELDS = (
     Field("subgraph", "string", "`coarse`, `middle`, `fine` or `ego`"),
     Field("shape", "string", "the class"),
     Field("count", "integer", "subgraphs of that class", "subgraphs", low=0),
+)
+
+CENSUS_GRID_FIELDS = (
+    Field("graph", "string", "`real`, `rewired` (every degree kept) or `clustered` (degrees and triangles kept)"),
+    Field("phi_cut", "float", "smallest phi of the cell's edges", low=-1, high=1),
+    Field("resolution", "float", "gamma of the cell's communities, not nested in others", "phi per pair", low=0),
+    *named(CENSUS_FIELDS, "shape"),
+    Field("count", "integer", "communities of that class", "communities", low=0),
 )
 
 ATLAS_FIELDS = (
@@ -207,22 +333,24 @@ ATLAS_FIELDS = (
     Field("n_alive", "integer", "alive features", "features", low=0),
     Field("n_pairs_seen", "integer", "pairs of alive features that fire together at least once", "pairs", low=0),
     Field("n_pairs_tested", "integer", "all pairs of alive features, those never seen included", "pairs", low=0),
-    Field("n_significant", "integer", "pairs that pass the test and the effect gates", "pairs", low=0),
-    Field("n_edges", "integer", "edges on the backbone", "edges", low=0),
-    _optional("control", "string", "the built-in null that the run was repeated on: `permute` or `none`"),
-    _optional("control_significant", "integer", "pairs that pass on the permuted copy under its own test", "pairs",
+    Field("n_significant", "integer", "CO_OCCURS pairs that pass the test and the effect gates", "pairs", low=0),
+    Field("n_edges", "integer", "CO_OCCURS edges on the backbone", "edges", low=0),
+    _optional("control", "string", "the built-in null that the run was repeated on: `permute`, `shift` or `none`"),
+    _optional("control_significant", "integer", "CO_OCCURS pairs that pass on that copy under its own test", "pairs",
               low=0),
-    _optional("empirical_fdr", "float", "permuted pairs that pass the real run's cut and gates, over the real ones",
+    _optional("resolutions", "list<float>", "gamma of the coarse, the middle and the fine level", "phi per pair",
               low=0),
+    _optional("level_stability", "list<float>", "mean adjusted mutual information over all pairs of 20 seeds of "
+              "Leiden, by level", low=-1, high=1),
+    _optional("decoder_ami", "list<float>", "adjusted mutual information of each level with the tree of decoder "
+              "directions; empty for fewer than three features", low=-1, high=1),
+    _optional("decoder_ami_null", "list<float>", "the highest of 20 trees of random directions of the same mean and "
+              "covariance, by level", low=-1, high=1),
+    _optional("empirical_fdr", "float", "CO_OCCURS pairs of that copy that pass the real run's cut and gates, over "
+              "the real ones", low=0),
     Field("firing_rule", "string", "when a feature counts as firing: `any`"),
     Field("phi_cut", "float", "smallest phi on the backbone", low=-1, high=1),
     Field("parameters", "string", "every parameter of every stage, as JSON"),
     Field("versions", "string", "the versions of the tools that made it, as JSON"),
     Field("created", "string", "when the firings were finished, UTC, ISO 8601"),
 )
-
-
-def named(fields: tuple[Field, ...], *names: str) -> tuple[Field, ...]:
-    """Return the fields of these names, in the order asked for."""
-    known = {field.name: field for field in fields}
-    return tuple(known[name] for name in names)

@@ -66,11 +66,11 @@ def merge_nodes(label: str) -> str:
     return "\n".join([*lines, "RETURN count(*) AS written"])
 
 
-def merge_edges() -> str:
-    """Return the statement that writes a batch of edges in both forms at once.
+def merge_edges(kind: str) -> str:
+    """Return the statement that writes a batch of edges of a kind in both forms at once.
 
     Each of `$rows` is `{uid, a, b, relationship, node}`: the uids of the ends (`a` the lower index) and
-    the properties of the `:CO_OCCURS` and of the `:Edge`. One statement makes the relationship, the node
+    the properties of the relationship and of the `:Edge`. One statement makes the relationship, the node
     and its two `:ENDPOINT_OF`, so that neither form can be without the other.
     """
     return "\n".join(
@@ -78,7 +78,7 @@ def merge_edges() -> str:
             "UNWIND $rows AS row",
             "MATCH (a:Feature {uid: row.a})",
             "MATCH (b:Feature {uid: row.b})",
-            "MERGE (a)-[r:CO_OCCURS {uid: row.uid}]->(b)",
+            f"MERGE (a)-[r:{kind} {{uid: row.uid}}]->(b)",
             "SET r += row.relationship",
             "MERGE (e:Edge {uid: row.uid})",
             "SET e += row.node",

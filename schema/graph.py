@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from atlas.schema import fields
 from atlas.schema.fields import ATLAS, LOAD_ID, NAME, UID, Field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the graph's schema, kept on every `:Atlas`; a database of another version is refused."""
 
 
@@ -98,6 +98,8 @@ NODES: dict[str, Node] = {
                   for f in fields.EGO_FIELDS if f.name != "index" and f.name not in ("ego_size", "leaf_density")),
                 *(Field(f.name, f.type, f.meaning, f.unit, f.low, f.high, required=False, set_by="classify")
                   for f in fields.named(fields.EGO_FIELDS, "ego_size", "leaf_density")),
+                *(Field(f.name, f.type, f.meaning, f.unit, f.low, f.high, required=False)
+                  for f in fields.PARENT_SUMMARY_FIELDS if f.name != "index"),
                 *fields.EGO_CLASS_FIELDS,
             ),
             (
@@ -142,23 +144,57 @@ NODES: dict[str, Node] = {
     )
 }
 
-CO_OCCURS_PROPERTIES = fields.named(
-    fields.EDGE_FIELDS, "joint_count", "phi", "lift_d", "lift_t", "basis", "p_a_given_b", "p_b_given_a"
+_CONDITIONALS = ("p_a_given_b", "p_b_given_a")
+_EDGES = (
+    (
+        "CO_OCCURS",
+        "fire on the same token more than their documents explain",
+        ("joint_count", "phi", "lift_d", "lift_t", "basis", *_CONDITIONALS),
+    ),
+    (
+        "CO_TOPIC",
+        "fire in the same documents, and on the same token no more than these explain",
+        ("joint_count", "phi", "lift", "lift_d", "basis"),
+    ),
+    (
+        "EXCLUDES",
+        "fire on the same token less than their documents explain",
+        ("joint_count", "expected", "phi_d", "lift_d", "lift_t", "basis", "q"),
+    ),
 )
+EDGE_KINDS = tuple(kind for kind, _, _ in _EDGES)
+"""Types of the relationships that are edges of the atlas: each is an `:Edge` node, too."""
 
 RELATIONSHIPS: dict[str, Relationship] = {
     relationship.type: relationship
     for relationship in (
+        *(
+            Relationship(
+                kind,
+                ("Feature",),
+                "Feature",
+                f"{meaning}; stored once, from the lower to the higher index",
+                (UID, ATLAS, LOAD_ID, *fields.named(fields.EDGE_FIELDS, *properties)),
+                keyed=True,
+            )
+            for kind, meaning, properties in _EDGES
+        ),
         Relationship(
-            "CO_OCCURS",
+            "PARENT_OF",
             ("Feature",),
             "Feature",
-            "fire on the same token more than their documents explain; stored once, from the lower to the higher index",
-            (UID, ATLAS, LOAD_ID, *CO_OCCURS_PROPERTIES),
-            keyed=True,
+            "fires wherever the other does, and elsewhere; direct pairs only, what follows from others is a path",
+            (LOAD_ID, *(field for field in fields.PARENT_FIELDS if field.name not in ("parent", "child", "direct"))),
+        ),
+        Relationship(
+            "SAME_AS",
+            ("Feature",),
+            "Feature",
+            "fire on nearly the same tokens; stored once, from the lower to the higher index",
+            (LOAD_ID, *(field for field in fields.SAME_AS_FIELDS if field.name not in ("a", "b"))),
         ),
         Relationship("ENDPOINT_OF", ("Feature",), "Edge", "is one of the edge's two features"),
-        Relationship("WITHIN", ("Edge",), "Cluster", "both features of the edge are members",
+        Relationship("WITHIN", ("Edge",), "Cluster", "both features of the `CO_OCCURS` edge are members",
                      (LOAD_ID,)),
         Relationship(
             "IN_CLUSTER",
@@ -167,6 +203,7 @@ RELATIONSHIPS: dict[str, Relationship] = {
             "is a member",
             (
                 LOAD_ID,
+                *fields.named(fields.MEMBERSHIP_FIELDS, "stability", "second_cluster", "second_share"),
                 Field("role", "string", "`hub` or `leaf` where the community is a star, else `member`", required=False,
                       set_by="classify"),
             ),

@@ -59,6 +59,10 @@ TABLES: dict[str, Table] = {
         Table("edges", "30-edges", fields.EDGE_FIELDS, ("a", "b")),
         Table("clusters", "40-clusters", fields.CLUSTER_FIELDS, ("level", "cluster")),
         Table("membership", "40-clusters", fields.MEMBERSHIP_FIELDS, ("index", "level")),
+        Table("profile", "40-clusters", fields.PROFILE_FIELDS, ("resolution",)),
+        Table("parents", "40-clusters", fields.PARENT_FIELDS, ("parent", "child")),
+        Table("same_as", "40-clusters", fields.SAME_AS_FIELDS, ("a", "b")),
+        Table("parent_summary", "40-clusters", fields.PARENT_SUMMARY_FIELDS, ("index",)),
         Table("features", "50-structure", fields.FEATURE_FIELDS, ("index",)),
         Table("egos", "50-structure", fields.EGO_FIELDS, ("index",)),
         Table(
@@ -72,5 +76,8 @@ TABLES: dict[str, Table] = {
             ("level", "cluster"),
         ),
         Table("census", "50-structure", fields.CENSUS_FIELDS, ("graph", "subgraph", "shape")),
+        Table(
+            "census_grid", "50-structure", fields.CENSUS_GRID_FIELDS, ("graph", "phi_cut", "resolution", "shape")
+        ),
     )
 }

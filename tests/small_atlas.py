@@ -32,6 +32,14 @@ class Small:
     classes: dict[int, str] = field(default_factory=dict)
     weak: tuple[tuple[int, int], ...] = ()
     """Pairs that are significant and not on the backbone."""
+    topics: tuple[tuple[int, int], ...] = ()
+    exclusions: tuple[tuple[int, int], ...] = ()
+    """Pairs of the two other kinds of edges."""
+    parents: tuple[tuple[int, int], ...] = ()
+    """Direct pairs of parent and child."""
+    ancestors: tuple[tuple[int, int], ...] = ()
+    """Pairs that follow from others."""
+    same: tuple[tuple[int, int], ...] = ()
 
     def firing_count(self, index: int) -> int:
         return self.firing.get(index, 100)
@@ -57,12 +65,13 @@ class Small:
         }  # fmt: skip
 
     def _edges(self, directory: Path) -> dict[str, Any]:
-        pairs = sorted([*self.edges, *self.weak])
+        others = dict.fromkeys(self.topics, "CO_TOPIC") | dict.fromkeys(self.exclusions, "EXCLUDES")
+        pairs = sorted([*self.edges, *self.weak, *others])
         filled = {
             "a": [a for a, _ in pairs], "b": [b for _, b in pairs],
             "phi": [self.edges.get(pair, 0.05) for pair in pairs],
-            "kind": ["CO_OCCURS"] * len(pairs), "basis": ["lexical"] * len(pairs),
-            "kept_by": ["phi" if pair in self.edges else None for pair in pairs],
+            "kind": [others.get(pair, "CO_OCCURS") for pair in pairs], "basis": ["lexical"] * len(pairs),
+            "kept_by": [None if pair in self.weak else "phi" for pair in pairs],
             "p_a_given_b": [0.25] * len(pairs), "p_b_given_a": [0.75] * len(pairs),
             "lift_t": [None if a % 2 else 1.5 for a, _ in pairs],
         }  # fmt: skip
@@ -80,17 +89,34 @@ class Small:
         for level, groups in self.clusters.items():
             members += [(index, level, number) for number, group in enumerate(groups) for index in group]
         members.sort()
+        names = ("index", "level", "cluster")
+        rows = [dict(zip(names, member, strict=True)) | {"stability": 0.75} for member in members]
         write_table(directory, "clusters", _columns("clusters", clusters))
-        write_table(
-            directory,
-            "membership",
-            {
-                "index": [index for index, _, _ in members],
-                "level": [level for _, level, _ in members],
-                "cluster": [number for _, _, number in members],
-            },
-        )
+        write_table(directory, "membership", _columns("membership", rows))
+        self._hierarchy(directory)
         return {}
+
+    def _hierarchy(self, directory: Path) -> None:
+        filled = {
+            "direct": True, "joint_count": 40, "p_parent_given_child": 0.9, "p_a_given_b": 0.9, "p_b_given_a": 0.9,
+            "lower_bound": 0.8, "odds_ratio": 9.0, "p": 0.01, "q": 0.02, "lift_t": None, "basis": "contextual",
+        }  # fmt: skip
+        pairs = sorted([(*pair, True) for pair in self.parents] + [(*pair, False) for pair in self.ancestors])
+        parents = [{**filled, "parent": p, "child": c, "direct": direct} for p, c, direct in pairs]
+        same = [{**filled, "a": a, "b": b} for a, b in sorted(self.same)]
+        kin = [self._kin(index) for index in sorted({feature for pair in self.parents for feature in pair})]
+        for name, rows in (("parents", parents), ("same_as", same), ("parent_summary", kin)):
+            write_table(directory, name, _columns(name, rows))
+
+    def _kin(self, index: int) -> dict[str, Any]:
+        children = [child for parent, child in self.parents if parent == index]
+        above = [parent for parent, child in self.parents if child == index]
+        depth = 1 + max(self._kin(parent)["depth"] for parent in above) if above else 0
+        measured = {"coverage": 0.9, "exclusivity": 0.95, "kind": "partition"} if children else {}
+        return {
+            "index": index, "depth": depth, "n_parents": len(above), "n_children": len(children),
+            **{f"children_{name}": measured.get(name) for name in ("coverage", "exclusivity", "kind")},
+        }  # fmt: skip
 
     def _cluster_rows(self) -> list[dict[str, Any]]:
         rows = []
@@ -103,7 +129,7 @@ class Small:
                 rows.append(
                     {
                         "cluster": number, "level": level, "resolution": 0.05, "size": len(group),
-                        "parent": holders.get(group[0]),
+                        "parent": holders.get(group[0]), "stability": 0.5, "persistence": 0.6,
                     }
                 )  # fmt: skip
         return sorted(rows, key=lambda row: (row["level"], row["cluster"]))
@@ -131,6 +157,7 @@ class Small:
             "index": index, "ego_size": 4, "leaf_density": 0.5, "ego_testable_pairs": testable,
             "ego_depleted_pairs": depleted, "ego_enriched_pairs": enriched, "ego_covered_leaves": covered,
             "ego_leaf_association": -1.5, "ego_basis": "contextual", "ego_coverage": 0.5, "ego_hub_given_leaf": 0.9,
+            "ego_hub_role": "modifier", "ego_family": "item" if index == 46 else None,
         }  # fmt: skip
 
     def _shape(self, level: str, number: int) -> dict[str, Any]:
@@ -138,7 +165,8 @@ class Small:
         group = self.clusters[level][number]
         return {
             "level": level, "cluster": number, "name": f"{level} {number}", "clustering": 0.0, "diameter": 2,
-            "strength": 0.5, "testable_pairs": testable, "depleted_pairs": depleted,
+            "strength": 0.5, "peer_hub_spoke": 0.25, "peer_strongly_connected": 0.5, "peer_linear": 0.25,
+            "template": "star", "margin_bits": 3.0, "q": 0.01, "testable_pairs": testable, "depleted_pairs": depleted,
             "enriched_pairs": enriched, "covered_leaves": covered, "leaf_association": None,
             "top_tokens": [token for index in group for token in self.tokens.get(index, [])][:8],
         }  # fmt: skip
@@ -169,7 +197,8 @@ def by_hand() -> Small:
     fine 0 star of 6 with exclusive leaves, 1 star of 6 without evidence, 2 clique of 5, 3 ring of 6,
     4 path of 5, 5 pair, 6 triangle, 7 open triad; middle 0 holds fine 0 and 1, middle 1 holds fine 2,
     coarse 0 holds both. Features 36, 41 and 46 are hubs of four leaves each, outside of all communities;
-    51 is dead, 52 dense, 53 alone. Edge 5-7 ties fine 0 to fine 1.
+    51 is dead, 52 dense, 53 alone. Edge 5-7 ties fine 0 to fine 1. Leaves 1 and 2 of the first star exclude each
+    other, as 3 and 12 do; 0 and 6 share a topic. 36 is parent of 0 and 37, 0 of 1 and 2, and 6 of 2; 30 is as 31.
     """
     ring = {**chain(range(17, 23)), (17, 22): 0.5}
     edges = {
@@ -194,5 +223,10 @@ def by_hand() -> Small:
         names={0: "run", 1: "go", 36: "begins with N"},
         tokens={0: [" run", " go"], 1: [" go", " gone"], 36: [" new", "("], 37: ["(", '"', "\\"]},
         classes={51: "dead", 52: "dense"},
-        weak=((1, 2), (0, 53)),
+        weak=((1, 3), (0, 53)),
+        topics=((0, 6),),
+        exclusions=((1, 2), (3, 12)),
+        parents=((0, 1), (0, 2), (6, 2), (36, 0), (36, 37)),
+        ancestors=((36, 1), (36, 2)),
+        same=((30, 31),),
     )

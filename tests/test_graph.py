@@ -44,8 +44,8 @@ def test_every_row_of_the_artifacts_is_there(clean, tmp_path):
     assert receipt.changed
     assert receipt.removed == {}
     assert receipt.rows == {
-        "Atlas": 1, "Feature": 54, "Edge": 51, "Cluster": 11, "OF_ATLAS": 65, "CO_OCCURS": 51, "ENDPOINT_OF": 102,
-        "WITHIN": 78, "IN_CLUSTER": 70, "PART_OF": 5,
+        "Atlas": 1, "Feature": 54, "Edge": 54, "Cluster": 11, "OF_ATLAS": 65, "CO_OCCURS": 51, "CO_TOPIC": 1,
+        "EXCLUDES": 2, "ENDPOINT_OF": 108, "PARENT_OF": 5, "SAME_AS": 1, "WITHIN": 78, "IN_CLUSTER": 70, "PART_OF": 5,
     }  # fmt: skip
     forms = values(
         clean,
@@ -77,6 +77,28 @@ def test_every_row_of_the_artifacts_is_there(clean, tmp_path):
     assert "release" not in atlas
 
 
+def test_topics_and_exclusions_are_edges_of_their_own(clean, tmp_path):
+    """Each kind has its type and its `:Edge`; neither is an edge of a community, and each goes when it is gone."""
+    shape = {"clusters": {"fine": [[0, 1, 2]]}}
+    more = Small(4, {(0, 1): 0.5}, topics=((0, 2), (1, 3)), exclusions=((1, 2),), **shape)
+    rows = load(more.write(tmp_path / "more"), clean, name="kinds").rows
+    assert [rows[name] for name in ("CO_OCCURS", "CO_TOPIC", "EXCLUDES", "Edge", "ENDPOINT_OF")] == [1, 2, 1, 4, 8]
+    assert rows["WITHIN"] == 1
+    found = values(
+        clean,
+        "MATCH (a:Feature)-[r:CO_TOPIC|EXCLUDES]->(b:Feature) MATCH (e:Edge {uid: r.uid}) "
+        "RETURN a.index, b.index, type(r), e.kind, r.uid ORDER BY a.index, b.index",
+    )
+    assert found == [
+        (0, 2, "CO_TOPIC", "CO_TOPIC", "kinds:CO_TOPIC:0:2"),
+        (1, 2, "EXCLUDES", "EXCLUDES", "kinds:EXCLUDES:1:2"),
+        (1, 3, "CO_TOPIC", "CO_TOPIC", "kinds:CO_TOPIC:1:3"),
+    ]
+    fewer = Small(4, {(0, 1): 0.5}, topics=((0, 2),), **shape)
+    removed = load(fewer.write(tmp_path / "fewer"), clean, name="kinds", replace=True).removed
+    assert removed == {"CO_TOPIC": 1, "EXCLUDES": 1, "Edge": 2}
+
+
 def dump(driver):
     """Return all that the database holds, whosever it is: nodes, relationships, constraints and indexes."""
     shown = "YIELD name, type, entityType, labelsOrTypes, properties RETURN * ORDER BY name"
@@ -97,7 +119,7 @@ def test_loading_again_changes_nothing(clean, tmp_path):
     artifacts = by_hand().write(tmp_path)
     load(artifacts, clean, name="hand")
     before = dump(clean)
-    assert (len(before["nodes"]), len(before["relationships"])) == (117, 371)
+    assert (len(before["nodes"]), len(before["relationships"])) == (120, 386)
     again = load(artifacts, clean, name="hand")
     assert (again.changed, again.clusters["fine"]["hub-spoke"], again.egos["joint"]) == (False, 1, 1)
     assert dump(clean) == before
@@ -138,7 +160,7 @@ def test_other_artifacts_need_replace_and_leave_nothing_stale(clean, tmp_path):
     receipt = load(new, clean, name="hand", replace=True)
     assert receipt.removed["Feature"] == 4
     assert receipt.removed["Cluster"] == 8  # 11, of which coarse 0, fine 0 and fine 1 stay
-    assert receipt.removed["Edge"] == 51 - len(set(first.edges) & set(second.edges))
+    assert receipt.removed["Edge"] == 51 + 3 - len(set(first.edges) & set(second.edges))
     assert sorted(export(clean, "hand")) == sorted(wanted)
     assert export(clean, "other") == other
     unfinish(clean, "hand")
@@ -150,7 +172,7 @@ def test_another_schema_version_is_refused_with_its_remedy(clean, tmp_path):
     """An atlas of another schema version stops the load before anything is written."""
     artifacts = by_hand().write(tmp_path)
     clean.execute_query("CREATE (:Atlas {uid: 'newer', atlas: 'newer', schema_version: 99})")
-    with pytest.raises(DatabaseError, match="'newer' of schema version 99, this program writes 1") as refused:
+    with pytest.raises(DatabaseError, match="'newer' of schema version 99, this program writes 2") as refused:
         load(artifacts, clean, name="hand")
     assert "`atlas db drop-atlas newer`" in refused.value.remedy
     assert values(clean, "MATCH (n) RETURN count(n)") == [(1,)]
@@ -269,7 +291,7 @@ def test_a_dropped_atlas_leaves_the_others(clean, tmp_path):
     load(artifacts, clean, name="other")
     other = export(clean, "other")
     clean.execute_query("MATCH (f:Feature {uid: 'hand:0'}) CREATE (:Note {atlas: 'hand', uid: 'mine'})-[:ON]->(f)")
-    counts = {"Cluster": 11, "Edge": 51, "Feature": 54, "Atlas": 1}
+    counts = {"Cluster": 11, "Edge": 54, "Feature": 54, "Atlas": 1}
     assert contents(clean, "hand") == counts
     assert drop(clean, "hand", batch=10) == counts
     assert values(clean, "MATCH (n {atlas: 'hand'}) RETURN n.uid") == [("mine",)]  # no label of the schema's

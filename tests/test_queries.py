@@ -184,6 +184,48 @@ def test_neighbourhoods(hand):
     assert rows(hand, "path", **{"from": 1, "to": 1}) == []
 
 
+def test_exclusions_and_topics(hand):
+    """Pairs that avoid each other, with the hubs that they share, and features of one topic from either side."""
+    assert [(row[0], row[2], row[9]) for row in rows(hand, "exclusions")] == [(1, 2, 1), (3, 12, 0)]
+    assert [row[2] for row in rows(hand, "exclusions", feature=12)] == [12]
+    assert rows(hand, "exclusions", basis="contextual") == []
+    assert rows(hand, "same_topic", feature=0) == [(6, "feature 6", 0.5, 0.5, 1, 0)]
+    assert [row[:2] for row in rows(hand, "same_topic", feature=6)] == [(0, "run")]
+
+
+def test_hierarchy(hand):
+    """Direct and further kin both ways, the roots with their children, and the feature with two parents."""
+    up = [(row[0], row[2], row[3]) for row in rows(hand, "parents", feature=2)]
+    assert up == [(0, 1, 0.9), (6, 1, 0.9), (36, 2, None)]
+    assert [(row[0], row[2]) for row in rows(hand, "children", feature=36)] == [(0, 1), (37, 1)]
+    down = [(row[0], row[2], row[6]) for row in rows(hand, "children", feature=36, depth=2)]
+    assert down == [(0, 1, 2), (37, 1, 0), (1, 2, 0), (2, 2, 0)]
+    assert rows(hand, "roots") == [
+        (36, "begins with N", 400, 2, "partition", 0.9, 0.95, ["run", "feature 37"])
+    ]
+    assert [row[0] for row in rows(hand, "roots", min_children=1)] == [36, 6]
+    assert rows(hand, "several_parents") == [(2, "feature 2", 100, 2, ["run", "feature 6"])]
+    same = "MATCH (a:Feature)-[:SAME_AS]->(b) RETURN a.index, b.index"
+    assert values(hand, same) == [(30, 31)]
+
+
+def test_communities_that_chance_decides(hand):
+    """Those of four and more members whose stability is low; pairs and triangles are left out."""
+    assert [row[1] for row in rows(hand, "unstable_clusters")] == [0, 1, 2, 3, 4]
+    assert rows(hand, "unstable_clusters", max_stability=0.4) == []
+
+
+def test_roles_of_hubs_and_scores_of_others(hand):
+    """Modifiers without the family of one token unless it is asked for; each community beside the peer's scores."""
+    assert [(row[0], row[2], row[6]) for row in rows(hand, "hub_roles")] == [
+        (hub, 4, [f"feature {index}" for index in range(hub + 1, hub + 5)]) for hub in (36, 41)
+    ]
+    assert [row[0] for row in rows(hand, "hub_roles", families=True)] == [36, 41, 46]
+    assert rows(hand, "hub_roles", role="parent") == []
+    star_row = ("fine", 0, "fine 0", 6, "hub-spoke", "star", 3.0, 0.01, 0.25, 0.5, 0.25)
+    assert rows(hand, "peer_scores", shape="hub-spoke") == [star_row]
+
+
 def test_graphs_for_the_browser(hand):
     """A community and a star as paths: hub to leaf, and the edges among the leaves."""
     parts = rows(hand, "cluster", cluster=6)
@@ -229,7 +271,8 @@ def test_counts_and_atlases(hand):
     """Counts of every label and type, and the atlas itself."""
     counted = {name: count for _, name, count in rows(hand, "counts")}
     assert counted["Feature"] == 54
-    assert counted["Edge"] == counted["CO_OCCURS"] == counted["ENDPOINT_OF"] / 2 == 51
+    assert (counted["CO_OCCURS"], counted["CO_TOPIC"], counted["EXCLUDES"]) == (51, 1, 2)
+    assert counted["Edge"] == counted["ENDPOINT_OF"] / 2 == 54
     assert (counted["Dead"], counted["Dense"], counted["Cluster"]) == (1, 1, 11)
     ((atlas, complete, model, *_),) = rows(hand, "atlases")
     assert (atlas, complete, model) == ("hand", True, "a model")

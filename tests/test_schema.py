@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from atlas.schema import NODES, RELATIONSHIPS, TABLES
+from atlas.schema import EDGE_KINDS, NODES, RELATIONSHIPS, TABLES
 from atlas.schema.generate import constraints, indexes, loaded, merge_edges, merge_nodes, merge_relationships
 from atlas.schema.reference import reference
 
@@ -67,7 +67,7 @@ def test_the_loader_merges_on_uid_alone_and_leaves_classified_properties():
         assert re.findall(r"MERGE \(n:\w+ \{(.*?)\}\)", merge_nodes(label)) == ["uid: row.uid"]
     assert {"shape", "hub"}.isdisjoint(field.name for field in loaded(NODES["Cluster"]))
     assert {"ego_size", "ego_shape"}.isdisjoint(field.name for field in loaded(NODES["Feature"]))
-    assert merge_edges().count("ENDPOINT_OF") == 2
+    assert merge_edges("EXCLUDES").count("ENDPOINT_OF") == 2
     with pytest.raises(ValueError, match="does not start at Edge"):
         merge_relationships("PART_OF", "Edge")
 
@@ -86,6 +86,6 @@ def test_the_server_takes_every_statement(driver):
     statements = [merge_nodes(label) for label in NODES]
     statements += [merge_relationships(t, s) for t, r in RELATIONSHIPS.items() for s in r.start]
     with driver.session(notifications_disabled_classifications=["UNRECOGNIZED"]) as session:
-        for statement in [*statements, merge_edges()]:
+        for statement in [*statements, *map(merge_edges, EDGE_KINDS)]:
             summary = session.run(f"EXPLAIN {statement}", rows=[]).consume()
             assert [s for s in summary.gql_status_objects if s.is_notification] == []
