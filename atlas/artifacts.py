@@ -32,9 +32,9 @@ MANIFEST = "manifest.json"
 FORMATS = {
     "10-activations": 1,
     "20-counts": 2,
-    "30-edges": 2,
-    "40-clusters": 1,
-    "50-structure": 2,
+    "30-edges": 3,
+    "40-clusters": 2,
+    "50-structure": 3,
     "60-neo4j": 1,
 }
 """Version of each stage's files that this program writes and reads; raised when their form or meaning changes."""

@@ -25,7 +25,10 @@ COMMANDS = {
     "ingest": ("atlas.ingest.cli:ingest", "Build an atlas, stage by stage or in one go."),
     "db": ("atlas.ingest.server.cli:db", "The managed local Neo4j server."),
     "query": ("atlas.ingest.query_cli:query", "Ask the atlas: a library of Cypher queries."),
+    "score": ("atlas.ingest.score_cli:score", "Hold what is claimed against planted worlds."),
 }
+ALONE = ("demo", "score")
+"""Commands that are no group: their table of options has no tables in it."""
 CONFIGURATION = "atlas.toml"
 
 
@@ -92,9 +95,9 @@ def _configuration(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise InputError(f"{path}: {error}", "mend the file, or move it away") from error
     for name, value in found.items():
-        nested = value.values() if isinstance(value, dict) and name != "demo" else ()
+        nested = value.values() if isinstance(value, dict) and name not in ALONE else ()
         if name in COMMANDS and not (isinstance(value, dict) and all(isinstance(inner, dict) for inner in nested)):
-            section = f"[{name}]" if name == "demo" else f"[{name}.COMMAND]"
+            section = f"[{name}]" if name in ALONE else f"[{name}.COMMAND]"
             raise InputError(f"{path}: {name} is not a table of options", f"write them under {section}")
     return found
 

@@ -73,6 +73,8 @@ def merge(run_directory: Path, as_json: bool, **given: Any) -> None:
 
 @ingest.command()
 @options.testing
+@options.threads
+@options.device
 @options.memory
 @options.seed
 @options.run
@@ -89,12 +91,13 @@ def edges(run_directory: Path, as_json: bool, **given: Any) -> None:
 @options.run
 @options.as_json
 def clusters(run_directory: Path, as_json: bool, **given: Any) -> None:
-    """Find communities on three nested levels."""
+    """Find communities on three nested levels, and how sure they are."""
     with _open(run_directory) as run:
         options.show_artifact(stage_clusters(run, **given), as_json=as_json)
 
 
 @ingest.command()
+@options.shapes
 @options.seed
 @options.run
 @options.as_json
@@ -119,6 +122,7 @@ def graph(run_directory: Path, as_json: bool, **given: Any) -> None:
 @options.counting
 @options.testing
 @options.communities
+@options.shapes
 @options.naming
 @options.memory
 @options.seed
@@ -154,7 +158,11 @@ def _check_early(run_directory: Path, names: tuple[str, ...], given: dict[str, A
     if "counts" in names and "edges" in names:
         from atlas.association.stage import require_pairs
 
-        require_pairs(given["prune"], given["min_joint"])
+        require_pairs(given["prune"], given["min_joint"], excludes=given["excludes"])
+    if "counts" in names and "clusters" in names:
+        from atlas.hierarchy import check_rules
+
+        check_rules(given["rules"])
     if "clusters" in names:
         from atlas.communities.stage import check_resolutions
 
@@ -232,32 +240,40 @@ def stage_edges(
     min_lift: float = 2.0,
     min_firings: int = 20,
     max_density: float = 0.1,
+    fdr: str = "bh",
+    memory: int = 4 * 2**30,
+    threads: int | None = None,
+    device: str = "auto",
     **given: Any,
 ) -> Artifact:
     """Return `30-edges`."""
     from atlas.association import associate
     from atlas.association.testing import Gates
+    from atlas.counting.passes import Settings
     from atlas.ingest.progress import progress
 
     _require_index(run)
-    gates = Gates(q, min_joint, min_lift, min_firings, max_density)
-    return associate(run, gates=gates, track=progress, **given)
+    gates = Gates(q, min_joint, min_lift, min_firings, max_density, fdr)
+    settings = Settings(memory, threads, "cpu" if device == "mps" else device)  # only models run on mps
+    return associate(run, gates=gates, settings=settings, track=progress, **given)
 
 
 def stage_clusters(run: Run, **given: Any) -> Artifact:
     """Return `40-clusters`."""
     from atlas.communities import cluster
+    from atlas.ingest.progress import progress
 
-    return cluster(run, **given)
+    _require_index(run)
+    return cluster(run, track=progress, **given)
 
 
-def stage_structure(run: Run, **given: Any) -> Artifact:
+def stage_structure(run: Run, *, grid: bool = True, **given: Any) -> Artifact:
     """Return `50-structure`."""
     from atlas.ingest.progress import progress
     from atlas.shapes import structure
 
     _require_index(run)
-    return structure(run, track=progress, **given)
+    return structure(run, track=progress, **(given if grid else given | {"grid_cuts": ()}))
 
 
 def stage_graph(run: Run, *, name: str | None = None, replace: bool = False) -> Artifact:
@@ -286,14 +302,15 @@ _SOURCE = (
     "precision", "batch_size", "shard_tokens", "contexts", "device", "expect_l0",
 )  # fmt: skip
 _TESTING = (
-    "q", "min_joint", "min_lift", "min_firings", "max_density", "phi_cut", "target_degree", "control", "seed", "memory",
+    "q", "min_joint", "min_lift", "min_firings", "max_density", "fdr", "excludes", "backbone", "phi_cut",
+    "target_degree", "alpha", "top_k", "control", "seed", "memory", "threads", "device",
 )  # fmt: skip
 STAGES = (
     (stage_activations, _SOURCE),
     (stage_counts, ("rules", "sums", "prune", "threads", "device", "span", "memory")),
     (stage_edges, _TESTING),
-    (stage_clusters, ("resolutions", "seed")),
-    (stage_structure, ("seed",)),
+    (stage_clusters, ("resolutions", "signed", "seed")),
+    (stage_structure, ("grid", "grid_cuts", "seed")),
     (stage_graph, ("name", "replace")),
 )
 """Every stage in order, with the options that it takes."""

@@ -97,6 +97,7 @@ memory = click.option(
     help="Memory for counting; does not change the result.",
 )
 
+threads = click.option("--threads", type=click.IntRange(min=1), help="Counting threads.  [default: all cores]")
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda[:N].")
 
 source = options(
@@ -173,10 +174,12 @@ counting = options(
         "--rule",
         "rules",
         multiple=True,
-        help="Firing rule counted beside `any` in the one pass: abs:T or rel:q.",
+        default=("rel:0.5",),
+        show_default=True,
+        help="Firing rule counted beside `any` in the one pass: abs:T or rel:q; `any` for no other.",
     ),
     click.option("--sums/--no-sums", default=False, show_default=True, help="Add up activations on joint tokens, too."),
-    click.option("--threads", type=click.IntRange(min=1), help="Counting threads.  [default: all cores]"),
+    threads,
     finishing,
 )
 testing = options(
@@ -185,15 +188,32 @@ testing = options(
     click.option("--min-lift", type=Number(min=0), default=2.0, show_default=True, help="Smallest lift_d."),
     click.option("--min-firings", type=click.IntRange(min=1), default=20, show_default=True, help="Below: dead."),
     click.option("--max-density", type=Number(0, 1), default=0.1, show_default=True, help="Above: dense."),
+    click.option("--fdr", type=click.Choice(["bh", "by"]), default="bh", show_default=True,
+                 help="Benjamini-Hochberg, or the stricter Benjamini-Yekutieli."),
+    click.option("--excludes/--no-excludes", default=True, show_default=True,
+                 help="Look for depleted pairs, too: needs counts without --prune."),
+    click.option("--backbone", type=click.Choice(["phi", "disparity", "top-k"]), default="phi", show_default=True,
+                 help="What keeps an edge; the last two destroy stars, and are not for shapes."),
     click.option("--phi-cut", type=Number(-1, 1), help="Smallest phi on the backbone.  [default: by rule]"),
     click.option("--target-degree", type=Number(min=0), default=15.0, show_default=True,
                  help="The rule: the smallest cut from .1 on that leaves this mean degree."),
-    click.option("--control", type=click.Choice(["permute", "none"]), default="permute", show_default=True,
+    click.option("--alpha", type=Number(0, 1), default=0.05, show_default=True, help="Level of the disparity filter."),
+    click.option("--top-k", type=click.IntRange(min=1), default=10, show_default=True,
+                 help="Strongest edges of a feature that mutual top-k keeps."),
+    click.option("--control", type=click.Choice(["permute", "shift", "none"]), default="permute", show_default=True,
                  help="Null that the test is repeated on."),
 )  # fmt: skip
-communities = click.option(
-    "--resolution", "resolutions", type=Number(), nargs=3, default=(0.005, 0.02, 0.05), show_default=True,
-    help="gamma of the coarse, middle and fine level.",
+communities = options(
+    click.option("--resolution", "resolutions", type=Number(), nargs=3,
+                 help="gamma of the coarse, middle and fine level.  [default: by rule, on the resolution profile]"),
+    click.option("--signed", is_flag=True, help="Let EXCLUDES edges drive features apart."),
+)  # fmt: skip
+shapes = options(
+    click.option("--grid-cut", "grid_cuts", type=Number(min=0, min_open=True), multiple=True,
+                 default=(0.8, 1.0, 1.25, 1.5), show_default=True,
+                 help="Edge cut of the census grid, as a multiple of the backbone's."),
+    click.option("--grid/--no-grid", default=True, show_default=True,
+                 help="Take the census over a grid of edge cuts and resolutions, too."),
 )  # fmt: skip
 naming = options(
     click.option("--name", help="Name of the atlas in the database.  [default: the run directory's]"),

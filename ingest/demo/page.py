@@ -18,6 +18,7 @@ from atlas.ingest.server.home import default_home
 SUBGRAPHS = ("coarse", "middle", "fine", "ego")
 SHAPES = ("hub-spoke", "star-like", "joint", "fully connected", "triangle", "pair", "mixed", "undetermined")
 SHOWN = 8
+CONTROLS = {"permute": "permuted", "shift": "shifted in circles"}
 BASIS = {
     "lexical": "explained by the token alone",
     "contextual": "beyond the token",
@@ -52,6 +53,7 @@ def show(summary: Summary) -> None:
         ("Features whose rarer neighbours exclude each other under them", summary.best["hub-spoke egos"], _ego),
         _stars(summary),
         ("Fully connected communities", summary.best["fully connected"], _clique),
+        ("Parents that their children explain", summary.best["parents"], _parent),
     ):
         console.print()
         _heading(console, title)
@@ -101,16 +103,17 @@ def _found(figures: dict[str, Any]) -> list[tuple[str, str]]:
     control = "not run"
     if figures["control"] != "none":
         control = (
-            f"a copy permuted within documents keeps {figures['control_significant']:,} (expected 0); "
+            f"a copy {CONTROLS[figures['control']]} within documents keeps {figures['control_significant']:,} "
+            "(expected 0); "
             f"{figures['control_passing_real_cut']:,} of its pairs pass the real cut: "
             f"empirical false-discovery share {figures['empirical_fdr']:.2g}"
         )
-    kept = figures["n_edges"]
+    kept, kinds, kin = figures["n_edges"], figures["kinds"], figures["hierarchy"]
     basis = ", ".join(f"{100 * n / kept:.0f} % {BASIS[name]}" for name, n in figures["basis"].items() if kept)
     levels = ", ".join(
-        f"{figures['n_clusters'][level]:,} {level} (γ {gamma:g})"
-        for level, gamma in zip(figures["n_clusters"] and ("coarse", "middle", "fine"), figures["resolutions"],
-                                strict=True)
+        f"{figures['n_clusters'][level]:,} {level} (γ {gamma:.2g}, seeds agree {stability:.2f})"
+        for level, gamma, stability in zip(
+            ("coarse", "middle", "fine"), figures["resolutions"], figures["level_stability"], strict=True)
     )  # fmt: skip
     return [
         ("pairs", f"{figures['n_pairs_seen']:,} seen together, of {figures['n_pairs_tested']:,} tested"),
@@ -119,7 +122,12 @@ def _found(figures: dict[str, Any]) -> list[tuple[str, str]]:
         ("control", control),
         ("backbone", f"{kept:,} edges with φ ≥ {figures['phi_cut']:g} ({figures['phi_cut_rule']})"),
         ("", basis),
+        ("beside them", f"{kinds['EXCLUDES']['significant']:,} pairs exclude each other within documents, "
+                        f"{kinds['CO_TOPIC']['significant']:,} share a subject and no more"),
         ("communities", levels),
+        ("hierarchy", f"{kin['n_direct']:,} direct pairs of parent and child (firings of {kin['rule']}), "
+                      f"{kin['n_roots']:,} roots, {kin['max_depth']} generations at most; "
+                      f"{kin['n_same_as']:,} pairs are the same"),
         ("clustering", f"{figures['clustering']['real']:.2f} mean local clustering "
                        f"({figures['clustering']['rewired']:.2f} rewired)"),
     ]  # fmt: skip
@@ -154,6 +162,12 @@ def _ego(row: dict[str, Any]) -> Text:
 def _star(row: dict[str, Any]) -> Text:
     return _line(row["hub_name"], row["leaves"], f"{row['shape']}, {row['depleted_pairs']} of {row['testable_pairs']} "
                  f"testable leaf pairs exclusive, {row['level']} {row['cluster']}")  # fmt: skip
+
+
+def _parent(row: dict[str, Any]) -> Text:
+    return _line(row["name"], row["children"], f"{row['children_kind']}, {100 * row['children_coverage']:.0f} % of its "
+                 f"firings explained, {100 * row['children_exclusivity']:.0f} % of these by one child, feature "
+                 f"{row['root']}")  # fmt: skip
 
 
 def _clique(row: dict[str, Any]) -> Text:

@@ -88,7 +88,7 @@ def _figures(run: Run, name: str) -> dict[str, Any]:
         **edges.results,
         **{key: edges.parameters[key] for key in asked},
         "n_clusters": run.artifact("40-clusters").results["n_clusters"],
-        "resolutions": run.artifact("40-clusters").parameters["resolutions"],
+        **{key: run.artifact("40-clusters").results[key] for key in ("resolutions", "level_stability", "hierarchy")},
         "clustering": run.artifact("50-structure").results["clustering"],
         "ego_basis": run.artifact("50-structure").results["ego_basis"],
     }  # fmt: skip
@@ -119,7 +119,10 @@ def _best(rows: Any) -> dict[str, list[dict[str, Any]]]:
     stars.sort(key=lambda row: (row["shape"], -row["centralization"], -row["size"], row["level"], row["cluster"]))
     cliques = [row for row in rows("fully_connected_clusters", limit=MOST_ROWS) if _tells(row["members"])]
     cliques.sort(key=lambda row: (-row["strength"], row["level"], row["cluster"]))
+    roots = [row for row in rows("roots", limit=MOST_ROWS) if _tells(row["children"])]
+    roots.sort(key=lambda row: (row["children_kind"] == "loose", -row["children_coverage"], row["root"]))
     return {
+        "parents": roots[:BEST],
         "hub-spoke egos": egos[:BEST],
         "hub-spoke or star-like": _distinct(stars, lambda row: row["hub"])[:BEST],
         "fully connected": _distinct(cliques, lambda row: tuple(row["members"]))[:BEST],
