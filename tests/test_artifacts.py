@@ -19,6 +19,7 @@ from atlas.errors import ArtifactError, InputError
 from atlas.files import read_arrays, write_arrays, write_json, write_table
 from atlas.firings import Firings, Shard, build_index, write_shard
 from atlas.mapped import StreamedArrays, map_arrays
+from atlas.schema import TABLES
 
 
 class Counting:
@@ -143,12 +144,9 @@ def test_fault_28_a_held_run_directory_names_its_holder(tmp_path: Path) -> None:
 )
 def test_fault_51_nothing_unfit_reaches_a_table(tmp_path: Path, value: float | None, message: str) -> None:
     """Place, what was found and what was expected are named, and no file is written."""
-    columns = {
-        "index": [0, 1], "ego_size": [4, 4], "leaf_density": [0.5, value], "ego_testable_pairs": [0, 0],
-        "ego_depleted_pairs": [0, 0], "ego_enriched_pairs": [0, 0], "ego_covered_leaves": [0, 0],
-        "ego_leaf_association": [None, None], "ego_basis": [None, None],
-        "ego_coverage": [0, 0], "ego_hub_given_leaf": [0, 0],
-    }  # fmt: skip
+    filler = {"integer": 0, "float": 0.5, "string": "x"}
+    columns: dict[str, Any] = {column.name: [filler[column.type]] * 2 for column in TABLES["egos"].columns}
+    columns |= {"index": [0, 1], "leaf_density": [0.5, value]}
     with pytest.raises(ArtifactError, match=f"leaf_density.*{message}.*row 1"):
         write_table(tmp_path, "egos", columns)
     assert not list(tmp_path.iterdir())
