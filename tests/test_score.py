@@ -300,7 +300,8 @@ def found_star(membership: list[int], egos: dict[int, str], leaves: int = 6) -> 
     graph.es["phi"] = [0.3] * leaves
     labels = np.array(membership, np.int64)
     levels = dict.fromkeys(("coarse", "middle", "fine"), labels)
-    return Found(edges, graph, levels, {}, egos, np.array([100, *[10] * 9]), [])
+    shapes = {("fine", 0): "hub-spoke", ("middle", 0): "star-like"}
+    return Found(edges, graph, levels, shapes, egos, np.array([100, *[10] * 9]), [])
 
 
 def test_a_star_is_kept_whole_or_found_as_an_ego() -> None:
@@ -308,6 +309,7 @@ def test_a_star_is_kept_whole_or_found_as_an_ego() -> None:
     whole = [(0, (1, 2, 3, 4, 5, 6))]
     kept = star_counts(whole, found_star([0] * 6 + [-1] * 4, {}))
     assert kept["stars: kept as community"] == kept["stars: kept or found"] == (1, 1)
+    assert kept["stars: of these called hub-spoke"] == (1, 1)
     torn = star_counts(whole, found_star([0] * 5 + [-1] * 5, {0: "hub-spoke"}))
     assert torn["stars: kept as community"] == (0, 1)
     assert torn["stars: found as ego"] == torn["stars: kept or found"] == (1, 1)

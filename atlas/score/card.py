@@ -61,7 +61,7 @@ GOALS = (
     Goal("shapes, atlas: clique", "at least", 0.9, ("W8",)),
     Goal("shapes, atlas: false star, n >= 8", "at most", 0.05, ("W8",)),
 )
-SINGLE = ("any claim", "stars", "cliques", "shapes")
+SINGLE = ("any ", "stars", "cliques", "shapes")
 """Figures whose trials are independent of each other: Wilson's interval. The others resample worlds."""
 
 

@@ -35,9 +35,9 @@ def judge(world: World, found: Found) -> Counts:
     else:
         counts = edge_counts(world.expected, found.edges, alive=alive, planted=truth.planted)
         counts |= exclusion_counts(world.expected, found.edges.excluded)
-    if world.name == "W3":
-        counts |= {f"{name}, planted": count
-                   for name, count in claim_counts(found.edges, planted=truth.planted).items()}  # fmt: skip
+        if world.name == "W3":
+            own = claim_counts(found.edges, planted=truth.planted)
+            counts |= {f"{name}, planted": count for name, count in own.items()}
     if world.name == "W0":
         counts |= basis_counts(found.edges, planted=truth.planted)
     if truth.stars:
@@ -138,13 +138,14 @@ def partitions(graph: igraph.Graph, d_sae: int) -> dict[str, Integers]:
 def star_counts(stars: Iterable[tuple[int, tuple[int, ...]]], found: Found) -> Counts:
     """Return how many stars of 6 to 20 leaves are kept whole, or found as ego subgraphs.
 
-    Kept whole: a community on one of the levels has a Jaccard index of .8 or more with hub and leaves.
-    Found: the hub's ego subgraph is hub-spoke, and holds .8 or more of the leaves.
+    Kept whole: a community on one of the levels has a Jaccard index of .8 or more with hub and leaves; of
+    these it is told how many are called hub-spoke. Found: the hub's ego subgraph is hub-spoke, and holds .8
+    or more of the leaves.
     """
     some = [star for star in stars if len(star[1]) in STAR_LEAVES]
     others = partitions(found.graph, len(found.firing_count))
-    levels = [found.membership[level] for level in LEVELS]
-    whole = [any(_kept(star, membership) for membership in levels) for star in some]
+    called = [_shapes_of({hub, *leaves}, hub, found) for hub, leaves in some]
+    whole = [bool(shapes) for shapes in called]
     ego = [
         found.egos.get(hub) == "hub-spoke" and len(found.leaves(hub) & set(leaves)) >= KEPT * len(leaves)
         for hub, leaves in some
@@ -153,10 +154,17 @@ def star_counts(stars: Iterable[tuple[int, tuple[int, ...]]], found: Found) -> C
     return {
         "stars: kept or found": (sum(either), len(some)),
         "stars: kept as community": (sum(whole), len(some)),
+        "stars: of these called hub-spoke": (sum("hub-spoke" in shapes for shapes in called), sum(whole)),
         "stars: found as ego": (sum(ego), len(some)),
         **{f"stars: kept by {name}": (sum(_kept(star, part) for star in some), len(some))
            for name, part in others.items()},
     }  # fmt: skip
+
+
+def _shapes_of(planted: set[int], member: int, found: Found) -> set[str | None]:
+    """Return the classes of the communities, on any level, that are the planted set."""
+    levels = [level for level in LEVELS if _jaccard(planted, found.membership[level], member) >= KEPT]
+    return {found.shapes.get((level, int(found.membership[level][member]))) for level in levels}
 
 
 def _kept(star: tuple[int, tuple[int, ...]], membership: Integers) -> bool:
@@ -175,11 +183,7 @@ def _jaccard(planted: set[int], membership: Integers, member: int) -> float:
 def clique_counts(cliques: Iterable[tuple[int, ...]], found: Found) -> Counts:
     """Return how many cliques of four or more are one fully connected community, and egos called hub-spoke in them."""
     some = [clique for clique in cliques if len(clique) >= 4]
-    named = 0
-    for clique in some:
-        shapes = [found.shapes.get((level, int(found.membership[level][clique[0]]))) for level in LEVELS
-                  if _jaccard(set(clique), found.membership[level], clique[0]) >= KEPT]  # fmt: skip
-        named += "fully connected" in shapes
+    named = sum("fully connected" in _shapes_of(set(clique), clique[0], found) for clique in some)
     egos = [found.egos[member] for clique in some for member in clique if member in found.egos]
     return {
         "cliques: fully connected": (named, len(some)),
