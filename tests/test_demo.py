@@ -102,12 +102,15 @@ def test_the_graph_is_there_and_classified(
         return driver.execute_query(cypher, atlas="short").records[0][0]
 
     with Run(first[0]) as run:
-        n_edges = run.artifact("30-edges").results["n_edges"]
+        n_edges = {kind: found["kept"] for kind, found in run.artifact("30-edges").results["kinds"].items()}
         n_clusters = sum(run.artifact("40-clusters").results["n_clusters"].values())
     assert one("MATCH (a:Atlas {name: $atlas}) RETURN a.complete") is True
     assert one("MATCH (f:Feature {atlas: $atlas}) RETURN count(f)") == 4608
-    assert one("MATCH (:Feature {atlas: $atlas})-[r:CO_OCCURS]->() RETURN count(r)") == n_edges
-    assert one("MATCH (e:Edge {atlas: $atlas}) RETURN count(e)") == n_edges
+    for kind, n in n_edges.items():
+        assert one(f"MATCH (:Feature {{atlas: $atlas}})-[r:{kind}]->() RETURN count(r)") == n
+    assert one("MATCH (e:Edge {atlas: $atlas}) RETURN count(e)") == sum(n_edges.values())
+    assert min(n_edges["CO_OCCURS"], n_edges["EXCLUDES"]) > 10_000
+    assert one("MATCH (:Feature {atlas: $atlas})-[r:PARENT_OF]->() RETURN count(r)") > 100
     assert one("MATCH (c:Cluster {atlas: $atlas}) WHERE c.shape IS NOT NULL RETURN count(c)") == n_clusters
     assert one("MATCH (c:Cluster {atlas: $atlas}) WHERE size(labels(c)) = 2 RETURN count(c)") == n_clusters
     assert one("MATCH (f:EgoHubSpoke|EgoJoint|EgoMixed {atlas: $atlas}) RETURN count(f)") > 100
