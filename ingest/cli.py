@@ -303,7 +303,7 @@ _SOURCE = (
 )  # fmt: skip
 _TESTING = (
     "q", "min_joint", "min_lift", "min_firings", "max_density", "fdr", "excludes", "backbone", "phi_cut",
-    "target_degree", "alpha", "top_k", "control", "seed", "memory", "threads", "device",
+    "target_degree", "alpha", "top_k", "basis", "control", "seed", "memory", "threads", "device",
 )  # fmt: skip
 STAGES = (
     (stage_activations, _SOURCE),

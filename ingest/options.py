@@ -200,6 +200,8 @@ testing = options(
     click.option("--alpha", type=Number(0, 1), default=0.05, show_default=True, help="Level of the disparity filter."),
     click.option("--top-k", type=click.IntRange(min=1), default=10, show_default=True,
                  help="Strongest edges of a feature that mutual top-k keeps."),
+    click.option("--basis", type=click.Choice(["all", "lexical", "contextual", "mixed"]), default="all",
+                 show_default=True, help="Part of the backbone that is kept: communities and shapes are of it alone."),
     click.option("--control", type=click.Choice(["permute", "shift", "none"]), default="permute", show_default=True,
                  help="Null that the test is repeated on."),
 )  # fmt: skip

@@ -184,6 +184,23 @@ def test_only_the_backbone_of_the_other_kinds_is_written(tmp_path: Path) -> None
     assert figures[EXCLUDES]["cut"] == found[EXCLUDES][0]["phi_d"]
 
 
+def test_one_basis_of_the_backbone(tmp_path: Path) -> None:
+    """Asked for the contextual part, of the edges on the backbone those stay, and its cut is that of the whole."""
+    with Run(tmp_path / "run") as run:
+        planted_run(run)
+        count(run)
+        whole = associate(run, control="none")
+        wanted = [row["basis"] == "contextual" and row["kept_by"] is not None
+                  for row in whole.table("edges").to_pylist()]  # fmt: skip
+        part = associate(run, control="none", basis="contextual")
+        assert 0 < sum(wanted) == part.results["n_edges"]
+        assert [row["kept_by"] is not None for row in part.table("edges").to_pylist()] == wanted
+        assert part.results["phi_cut"] == whole.results["phi_cut"]
+        assert set(part.results["basis"]) == {"contextual"}
+        with pytest.raises(InputError, match="no edge of the backbone is untested"):
+            associate(run, control="none", basis="untested")
+
+
 def test_strongest_never_decides_between_ties() -> None:
     """Three of five tie at the second place: with room for two the first alone stays, with room for four all four."""
     strength = np.array([0.3, 0.5, 0.3, 0.1, 0.3])

@@ -54,6 +54,9 @@ class Backbone:
         Level of the disparity filter.
     top_k : int
         Edges that a feature keeps in mutual top-k.
+    basis : str
+        `all`, or the basis that an edge of the rest must have: communities, shapes and the graph are then those
+        of, say, the `contextual` part alone. The rule is applied before it, so that a cut stays the same.
     """
 
     rule: str = "phi"
@@ -61,6 +64,7 @@ class Backbone:
     target_degree: float = TARGET_DEGREE
     alpha: float = 0.05
     top_k: int = 10
+    basis: str = "all"
 
     def of(self, a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], phi: Floats, *, n_alive: int) -> Kept:
         """Return the backbone of the significant edges between `a` and `b`."""

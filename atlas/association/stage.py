@@ -42,6 +42,7 @@ def associate(
     target_degree: float = TARGET_DEGREE,
     alpha: float = 0.05,
     top_k: int = 10,
+    basis: str = "all",
     excludes: bool = True,
     control: str = "permute",
     seed: int = 0,
@@ -52,7 +53,7 @@ def associate(
 
     Parameters
     ----------
-    backbone, phi_cut, target_degree, alpha, top_k
+    backbone, phi_cut, target_degree, alpha, top_k, basis
         How the backbones are chosen: see `Backbone`. CO_TOPIC is cut by phi and EXCLUDES by -phi_d, so that
         the mean degree of alive features is at most `target_degree`.
     excludes
@@ -77,13 +78,14 @@ def associate(
     gates, settings = gates or Gates(), settings or Settings()
     for name, value, known in (
         ("backbone", backbone, RULES), ("control", control, (*CONTROLS, "none")), ("fdr", gates.fdr, FDR),
+        ("basis", basis, ("all", *BASES)),
     ):  # fmt: skip
         if value not in known:
             raise InputError(f"{name} {value!r} is unknown", f"choose one of {', '.join(known)}")
-    chosen = Backbone(backbone, phi_cut, target_degree, alpha, top_k)
+    chosen = Backbone(backbone, phi_cut, target_degree, alpha, top_k, basis)
     parameters = {
         **asdict(gates), "backbone": backbone, "phi_cut": phi_cut, "target_degree": target_degree, "alpha": alpha,
-        "top_k": top_k, "excludes": excludes, "control": control, "seed": seed,
+        "top_k": top_k, "basis": basis, "excludes": excludes, "control": control, "seed": seed,
     }  # fmt: skip
     require_pairs(run.artifact(COUNTS).parameters["prune"], gates.min_joint, excludes=excludes)
 
@@ -170,6 +172,14 @@ class _Work:
             pairs, kept = pairs.at(kept.edges), replace(kept, edges=np.ones(int(kept.edges.sum()), bool))
         ends = pairs.a, pairs.b, pairs.joint_count
         items = within_items(sample.firings, *ends, q=self.gates.q, depleted=kind == EXCLUDES)
+        if kind == CO_OCCURS and backbone.basis != "all":
+            kept = replace(
+                kept,
+                edges=kept.edges & (items.basis == BASES.index(backbone.basis)),
+                rule=f"{kept.rule}; of these the {backbone.basis} ones",
+            )
+            if not kept.edges.any():
+                raise InputError(f"no edge of the backbone is {backbone.basis}", "give --basis all, or a lower cut")
         explained: Any = np.ma.masked_array(np.zeros(len(pairs), np.int64), True)
         if kind == CO_OCCURS:
             on = pairs.at(kept.edges)
