@@ -34,6 +34,7 @@ FORMATS = {
     "20-counts": 2,
     "30-edges": 3,
     "40-clusters": 2,
+    "45-peer": 1,
     "50-structure": 3,
     "60-neo4j": 1,
 }

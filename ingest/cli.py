@@ -86,6 +86,7 @@ def edges(run_directory: Path, as_json: bool, **given: Any) -> None:
 
 
 @ingest.command()
+@options.method
 @options.communities
 @options.seed
 @options.run
@@ -258,11 +259,15 @@ def stage_edges(
     return associate(run, gates=gates, settings=settings, track=progress, **given)
 
 
-def stage_clusters(run: Run, **given: Any) -> Artifact:
-    """Return `40-clusters`."""
+def stage_clusters(run: Run, *, method: str = "leiden", **given: Any) -> Artifact:
+    """Return `40-clusters`, or `45-peer` by the method of others."""
     from atlas.communities import cluster
     from atlas.ingest.progress import progress
 
+    if method == "clarke2024":
+        from atlas.shapes.peer_stage import peer
+
+        return peer(run)
     _require_index(run)
     return cluster(run, track=progress, **given)
 

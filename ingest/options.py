@@ -210,6 +210,10 @@ communities = options(
                  help="gamma of the coarse, middle and fine level.  [default: by rule, on the resolution profile]"),
     click.option("--signed", is_flag=True, help="Let EXCLUDES edges drive features apart."),
 )  # fmt: skip
+method = click.option(
+    "--method", type=click.Choice(["leiden", "clarke2024"]), default="leiden", show_default=True,
+    help="clarke2024: their thresholds, edges, components and scores, as 45-peer beside the rest, to compare.",
+)  # fmt: skip
 shapes = options(
     click.option("--grid-cut", "grid_cuts", type=Number(min=0, min_open=True), multiple=True,
                  default=(0.8, 1.0, 1.25, 1.5), show_default=True,

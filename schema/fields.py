@@ -297,6 +297,26 @@ CLUSTER_EVIDENCE_FIELDS = (
     Field("top_tokens", "list<string>", "the vocabulary items under its members' strongest firings"),
 )
 
+PEER_CLUSTER_FIELDS = (
+    Field("peer_cluster", "integer", "number of the connected component, largest first", low=0),
+    Field("size", "integer", "member features", "features", low=2),
+    Field("n_edges", "integer", "pairs of members whose Jaccard index reaches the cut", "edges", low=1),
+    Field("density", "float", "n_edges over all pairs of members", low=0, high=1),
+    Field("degree_ratio", "float", "largest over mean degree", low=0),
+    Field("clustering", "float", "mean local clustering of the members, 0 for degree below two", low=0, high=1),
+    Field("diameter", "integer", "longest shortest path", "edges", low=0),
+    Field("hub", "integer", "index of the member with the highest degree", low=0),
+    Field("peer_hub_spoke", "float", "hub-spoke score of Clarke, Bhatnagar and Bloom (2024)", low=0, high=1),
+    Field("peer_strongly_connected", "float", "their score for strongly connected", low=0, high=1),
+    Field("peer_linear", "float", "their score for linear", low=0, high=1),
+    Field("shape", "string", "class of the same graph here, by topology alone"),
+)
+
+PEER_MEMBERSHIP_FIELDS = (
+    Field("index", "integer", "index of the feature", low=0),
+    Field("peer_cluster", "integer", "number of its connected component", low=0),
+)
+
 EGO_CLASS_FIELDS = (
     _classified("ego_shape", "string", "`hub-spoke`: leaves exclusive under the feature; `joint`: leaves that fire "
                 "together under it; `mixed`; empty below four leaves"),

@@ -63,6 +63,8 @@ TABLES: dict[str, Table] = {
         Table("parents", "40-clusters", fields.PARENT_FIELDS, ("parent", "child")),
         Table("same_as", "40-clusters", fields.SAME_AS_FIELDS, ("a", "b")),
         Table("parent_summary", "40-clusters", fields.PARENT_SUMMARY_FIELDS, ("index",)),
+        Table("peer_clusters", "45-peer", fields.PEER_CLUSTER_FIELDS, ("peer_cluster",)),
+        Table("peer_membership", "45-peer", fields.PEER_MEMBERSHIP_FIELDS, ("index",)),
         Table("features", "50-structure", fields.FEATURE_FIELDS, ("index",)),
         Table("egos", "50-structure", fields.EGO_FIELDS, ("index",)),
         Table(

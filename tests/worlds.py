@@ -103,6 +103,7 @@ def store(
         directions = np.random.default_rng(seed).standard_normal((d_sae, 16)).astype(np.float32)
         norms = np.linalg.norm(directions, axis=1, keepdims=True)
         write_arrays(directory / "decoder.safetensors", {"W_dec": directions / norms, "norms": norms.ravel()})
+        write_arrays(directory / "encoder.safetensors", {"threshold": np.zeros(d_sae, np.float32)})
         names, sizes = np.unique(document, return_counts=True)
         write_table(
             directory,
