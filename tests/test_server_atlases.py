@@ -65,7 +65,7 @@ def test_atlases_are_listed_whatever_their_version(two, server_home):
     lines = [line.split("\t") for line in atlas("list", "--home", server_home).stdout.splitlines()]
     assert lines == [
         list(OF_HAND),
-        ["hand", "a model", "blocks.9.hook_resid_post", "1000", "51", "yes", "1"],
+        ["hand", "a model", "blocks.9.hook_resid_post", "1000", "51", "yes", str(SCHEMA_VERSION)],
         ["newer", "", "", "", "", "", "99"],
     ]
     empty(two)
