@@ -66,6 +66,7 @@ class Rows:
         features, clusters = self._length("50-structure", "features"), self._length("40-clusters", "clusters")
         edges = {kind: len(self._ends(kind)[0]) for kind in EDGE_KINDS}
         parents = self._table("40-clusters", "clusters", ["parent"])["parent"]
+        direct = self._table("40-clusters", "parents", ["direct"])["direct"]
         return {
             "Atlas": 1,
             "Feature": features,
@@ -75,7 +76,7 @@ class Rows:
             **edges,
             "ENDPOINT_OF": 2 * sum(edges.values()),
             "WITHIN": sum(int(self._inside(level).sum()) for level in LEVELS),
-            "PARENT_OF": sum(1 for _ in self.parents()),
+            "PARENT_OF": pc.sum(direct).as_py() or 0,
             "SAME_AS": self._length("40-clusters", "same_as"),
             "IN_CLUSTER": self._length("40-clusters", "membership"),
             "PART_OF": len(parents) - parents.null_count,

@@ -9,6 +9,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from atlas.association.common import meet
 from atlas.association.fdr import benjamini_hochberg
 from atlas.association.null import Floats, lower_tail, upper_tail
 from atlas.firings import Firings
@@ -150,20 +151,15 @@ def _pair_sums(indptr, strata, counts, sizes, a, b):  # type: ignore[no-untyped-
     expected = np.zeros(len(a))
     variance = np.zeros(len(a))
     for k in numba.prange(len(a)):
-        i, j = indptr[a[k]], indptr[b[k]]
-        while i < indptr[a[k] + 1] and j < indptr[b[k] + 1]:
-            if strata[i] < strata[j]:
-                i += 1
-            elif strata[i] > strata[j]:
-                j += 1
-            else:
-                t = np.float64(sizes[strata[i]])
-                x, y = np.float64(counts[i]), np.float64(counts[j])
-                expected[k] += x * y / t
-                if t > 1:
-                    variance[k] += x * y * (t - x) * (t - y) / (t * t * (t - 1))
-                i += 1
-                j += 1
+        i_end, j_end = indptr[a[k] + 1], indptr[b[k] + 1]
+        i, j = meet(strata, indptr[a[k]], i_end, indptr[b[k]], j_end)
+        while i < i_end and j < j_end:
+            t = np.float64(sizes[strata[i]])
+            x, y = np.float64(counts[i]), np.float64(counts[j])
+            expected[k] += x * y / t
+            if t > 1:
+                variance[k] += x * y * (t - x) * (t - y) / (t * t * (t - 1))
+            i, j = meet(strata, i + 1, i_end, j + 1, j_end)
     return expected, variance
 
 
@@ -172,14 +168,9 @@ def _intersections(indptr, rows, keep, a, b):  # type: ignore[no-untyped-def]  #
     """Return for each pair the number of kept rows that both features' ascending lists hold."""
     out = np.zeros(len(a), np.int64)
     for k in numba.prange(len(a)):
-        i, j = indptr[a[k]], indptr[b[k]]
-        while i < indptr[a[k] + 1] and j < indptr[b[k] + 1]:
-            if rows[i] < rows[j]:
-                i += 1
-            elif rows[i] > rows[j]:
-                j += 1
-            else:
-                out[k] += keep[rows[i]]
-                i += 1
-                j += 1
+        i_end, j_end = indptr[a[k] + 1], indptr[b[k] + 1]
+        i, j = meet(rows, indptr[a[k]], i_end, indptr[b[k]], j_end)
+        while i < i_end and j < j_end:
+            out[k] += keep[rows[i]]
+            i, j = meet(rows, i + 1, i_end, j + 1, j_end)
     return out

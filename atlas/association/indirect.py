@@ -8,6 +8,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from atlas.association.common import meet
 from atlas.association.null import Floats
 from atlas.association.sample import Sample
 
@@ -70,17 +71,12 @@ def _common(a, b, phi, indptr, others, weights):  # type: ignore[no-untyped-def]
     out = np.full(len(a), -1, np.int64)
     for k in numba.prange(len(a)):
         best = phi[k]
-        i, j = indptr[a[k]], indptr[b[k]]
-        while i < indptr[a[k] + 1] and j < indptr[b[k] + 1]:
-            if others[i] < others[j]:
-                i += 1
-            elif others[i] > others[j]:
-                j += 1
-            else:
-                if min(weights[i], weights[j]) > best:
-                    best, out[k] = min(weights[i], weights[j]), others[i]
-                i += 1
-                j += 1
+        i_end, j_end = indptr[a[k] + 1], indptr[b[k] + 1]
+        i, j = meet(others, indptr[a[k]], i_end, indptr[b[k]], j_end)
+        while i < i_end and j < j_end:
+            if min(weights[i], weights[j]) > best:
+                best, out[k] = min(weights[i], weights[j]), others[i]
+            i, j = meet(others, i + 1, i_end, j + 1, j_end)
     return out
 
 

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import scipy.sparse
 
 from atlas.artifacts import Artifact, Run, Spec
 from atlas.association.backbone import RULES, TARGET_DEGREE, Backbone, Kept, strongest
@@ -24,9 +22,8 @@ from atlas.association.testing import CO_OCCURS, CO_TOPIC, EXCLUDES, KINDS, Gate
 from atlas.counting.cuda import choose_device
 from atlas.counting.passes import Settings, count_shards, scheme_of
 from atlas.counting.rules import ANY, Rules
-from atlas.counting.stage import COUNTS, STRATA, write_counts
+from atlas.counting.stage import COUNTS, write_counts
 from atlas.errors import InputError
-from atlas.files import read_arrays
 from atlas.firings import Firings
 from atlas.tracking import Track, untracked
 
@@ -258,14 +255,6 @@ def _baseline(crowding: float) -> str:
         f"independent features meet {crowding:.3f} times as often as their counts say, since tokens differ in how "
         "many features fire"
     )
-
-
-def read_strata(counts: Artifact, d_sae: int) -> tuple[npt.NDArray[np.int32], scipy.sparse.csr_matrix]:
-    """Return each token's stratum and the firings per stratum from the artifact of counts."""
-    stored = read_arrays(counts.path / STRATA)
-    shape = (len(stored["sizes"]), d_sae)
-    within = scipy.sparse.csr_matrix((stored["counts"], stored["features"], stored["indptr"]), shape=shape)
-    return stored["labels"], within
 
 
 def _none_kept(kept: Kept, phi: Floats, backbone: Backbone) -> InputError:

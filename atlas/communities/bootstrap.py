@@ -9,6 +9,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from atlas.association.common import meet
 from atlas.association.measures import measures
 from atlas.communities.agreement import best_jaccard
 from atlas.communities.leiden import Labels, ends, partition
@@ -121,16 +122,11 @@ def _weighted(indptr, rows, document, times, a, b, features):  # type: ignore[no
             for r in range(n):
                 single[k, r] += times[d, r]
     for k in numba.prange(len(a)):
-        i, j = indptr[a[k]], indptr[b[k]]
-        while i < indptr[a[k] + 1] and j < indptr[b[k] + 1]:
-            if rows[i] < rows[j]:
-                i += 1
-            elif rows[i] > rows[j]:
-                j += 1
-            else:
-                d = document[rows[i]]
-                for r in range(n):
-                    joint[k, r] += times[d, r]
-                i += 1
-                j += 1
+        i_end, j_end = indptr[a[k] + 1], indptr[b[k] + 1]
+        i, j = meet(rows, indptr[a[k]], i_end, indptr[b[k]], j_end)
+        while i < i_end and j < j_end:
+            d = document[rows[i]]
+            for r in range(n):
+                joint[k, r] += times[d, r]
+            i, j = meet(rows, i + 1, i_end, j + 1, j_end)
     return joint, single

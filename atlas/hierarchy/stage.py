@@ -109,7 +109,7 @@ def check_rules(rules: Sequence[str], *, rule: str = STRONG) -> None:
         )
 
 
-def require_rule(run: Run, rule: str) -> None:
+def require_rule(run: Run, rule: str, *, needed: str = "parents of features are found by it") -> None:
     """Raise `InputError` where a run has no counts of a rule, with the command that counts what it has and this."""
     asked = run.artifact(COUNTS).parameters
     if rule in asked["rules"]:
@@ -118,7 +118,7 @@ def require_rule(run: Run, rule: str) -> None:
     words += ["--sums"] if asked["sums"] else []
     words += [f"--prune {asked['prune']}"] if asked["prune"] > 1 else []
     raise InputError(
-        f"the rule {rule} was not counted, and parents of features are found by it",
+        f"the rule {rule} was not counted, and {needed}",
         f"run `atlas ingest counts {' '.join(words)} --span {asked['span']} --run {run.path}`",
     )
 

@@ -14,6 +14,7 @@ from atlas.communities.stage import graph_of
 from atlas.counting.stage import COUNTS, PAIRS
 from atlas.errors import InputError
 from atlas.files import write_table
+from atlas.hierarchy import require_rule
 from atlas.hierarchy.candidates import of_rule, pair_blocks
 from atlas.mapped import ArrayFile
 from atlas.shapes.classes import community_shape
@@ -39,11 +40,7 @@ def peer(run: Run) -> Artifact:
     InputError
         The rule `abs:1.5` was not counted, or no pair meets under it (fault 48).
     """
-    if RULE not in run.artifact(COUNTS).parameters["rules"]:
-        raise InputError(
-            f"the rule {RULE} was not counted, by which their features fire",
-            f"run `atlas ingest counts --rule rel:0.5 --rule {RULE} --run {run.path}`",
-        )
+    require_rule(run, RULE, needed="their features fire by it")
     return run.produce(Spec(PEER, {"method": "clarke2024"}, (COUNTS,)), lambda directory: _compute(run, directory))
 
 
