@@ -34,8 +34,9 @@ FORMATS = {
     "20-counts": 2,
     "30-edges": 3,
     "40-clusters": 2,
-    "45-peer": 1,
+    "45-peer": 2,
     "50-structure": 3,
+    "55-replication": 1,
     "60-neo4j": 1,
 }
 """Version of each stage's files that this program writes and reads; raised when their form or meaning changes."""

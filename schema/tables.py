@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from atlas.schema import fields
+from atlas.schema import fields, replication_fields
 from atlas.schema.fields import Field
 
 if TYPE_CHECKING:
@@ -80,6 +80,19 @@ TABLES: dict[str, Table] = {
         Table("census", "50-structure", fields.CENSUS_FIELDS, ("graph", "subgraph", "shape")),
         Table(
             "census_grid", "50-structure", fields.CENSUS_GRID_FIELDS, ("graph", "phi_cut", "resolution", "shape")
+        ),
+        *(
+            Table(name, "55-replication", columns, key)
+            for name, columns, key in (
+                ("half_documents", replication_fields.HALF_DOCUMENT_FIELDS, ("document",)),
+                ("replicated_edges", replication_fields.REPLICATED_EDGE_FIELDS, ("a", "b")),
+                ("replicated_parents", replication_fields.REPLICATED_PARENT_FIELDS, ("parent", "child")),
+                ("replicated_same_as", replication_fields.REPLICATED_SAME_AS_FIELDS, ("a", "b")),
+                ("replicated_membership", replication_fields.REPLICATED_MEMBERSHIP_FIELDS, ("index", "level")),
+                ("replicated_clusters", replication_fields.REPLICATED_CLUSTER_FIELDS, ("level", "cluster")),
+                ("replicated_egos", replication_fields.REPLICATED_EGO_FIELDS, ("index",)),
+                ("replication", replication_fields.REPLICATION_FIELDS, ("claim", "of")),
+            )
         ),
     )
 }

@@ -21,6 +21,7 @@ LAYERS = (
     ("atlas.ingest",),
     ("atlas.queries",),
     ("atlas.score",),
+    ("atlas.replication",),
     ("atlas.shapes",),
     ("atlas.communities",),
     ("atlas.hierarchy",),

@@ -60,7 +60,9 @@ def fire(world: World, *, n_documents: int, length: int, seed: int) -> np.ndarra
     return out
 
 
-def shards_of(firing: np.ndarray[Any, Any], document: np.ndarray[Any, Any], *, seed: int, size: int) -> list[Shard]:
+def shards_of(
+    firing: np.ndarray[Any, Any], document: np.ndarray[Any, Any], *, seed: int, size: int, evenness: float = 2.0
+) -> list[Shard]:
     """Cut dense firings into shards of `size` tokens with random activations and vocabulary items."""
     rng = np.random.default_rng(seed)
     shards = []
@@ -75,7 +77,7 @@ def shards_of(firing: np.ndarray[Any, Any], document: np.ndarray[Any, Any], *, s
                 np.arange(low, low + n, dtype=np.int32),
                 np.concatenate([[0], np.cumsum(np.bincount(token, minlength=n))]).astype(np.int64),
                 ids.astype(np.int32),
-                rng.gamma(2.0, 1.0, len(ids)).astype(np.float32),
+                rng.gamma(evenness, 1.0, len(ids)).astype(np.float32),
             )
         )
     return shards
@@ -88,12 +90,16 @@ def store(
     *,
     seed: int = 0,
     items: np.ndarray[Any, Any] | None = None,
+    evenness: float = 2.0,
 ) -> Artifact:
-    """Write dense firings as the artifact `10-activations`, as a real ingestion would; `items` default to random."""
+    """Write dense firings as the artifact `10-activations`, as a real ingestion would; `items` default to random.
+
+    Activations are gamma distributed with the shape `evenness`: at 50 nearly all are above half their median.
+    """
     d_sae = firing.shape[1]
 
     def compute(directory: Path) -> dict[str, Any]:
-        shards = shards_of(firing, document, seed=seed, size=3000)
+        shards = shards_of(firing, document, seed=seed, size=3000, evenness=evenness)
         for number, shard in enumerate(shards):
             if items is not None:
                 shard = replace(shard, token_id=items[3000 * number :][: shard.n_tokens].astype(np.int32))

@@ -118,18 +118,29 @@ def backbone(run: Run) -> igraph.Graph:
 
 
 def with_exclusions(run: Run, graph: igraph.Graph) -> igraph.Graph:
-    """Return the backbone with the kept `EXCLUDES` edges between its features, of weight -|phi_d|.
+    """Return the backbone with the kept `EXCLUDES` edges between its features, as `add_exclusions` does."""
+    return add_exclusions(graph, *(_kept(run, "EXCLUDES")[name].to_numpy() for name in ("a", "b", "phi_d")))
+
+
+def add_exclusions(
+    graph: igraph.Graph, a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], phi_d: npt.NDArray[np.float64]
+) -> igraph.Graph:
+    """Return a backbone with edges of weight -|phi_d| between those of its features that exclude each other.
 
     phi_d is the correlation within documents, which the test of exclusion is about; phi over all tokens
     may be above 0. Of features that never meet it is small where both are rare, so exclusions weigh
     little beside co-occurrence. Leaves that exclude each other are driven from their hub, too: shapes
     of stars are read without exclusions.
+
+    Parameters
+    ----------
+    a, b, phi_d
+        Feature indices and phi_d of each exclusion, shape (n,); those of other features are left out.
     """
-    table = _kept(run, "EXCLUDES")
     index = np.asarray(graph.vs["index"], np.int64)
-    known = np.isin(table["a"].to_numpy(), index) & np.isin(table["b"].to_numpy(), index)
-    a, b = (np.searchsorted(index, table[name].to_numpy()[known]) for name in ("a", "b"))
-    phi = -np.abs(table["phi_d"].to_numpy()[known])
+    known = np.isin(a, index) & np.isin(b, index)
+    a, b = (np.searchsorted(index, end[known]) for end in (a, b))
+    phi = -np.abs(phi_d[known])
     first, second = ends(graph)
     weights = np.concatenate([np.asarray(graph.es["phi"] if graph.ecount() else [], np.float64), phi])
     return graph_of(index, np.concatenate([first, a]), np.concatenate([second, b]), weights)

@@ -75,7 +75,7 @@ def write_hierarchy(
     limits = replace(limits, min_joint=max(limits.min_joint, counts.parameters["prune"]))
     firings = Firings(run.artifact(ACTIVATIONS).path)
     firings.require_index()
-    parents, same, fired = _relations(firings, counts.path, rule, gates or Gates(), limits, memory, track)
+    parents, same, fired = find_relations(firings, counts.path, rule, gates or Gates(), limits, memory, track)
     direct = direct_pairs(parents.commoner, parents.rarer)
     pairs = parents.commoner[direct], parents.rarer[direct]
     divisions = divide(*pairs, fired, same=(same.commoner, same.rarer), thresholds=thresholds)
@@ -123,10 +123,10 @@ def require_rule(run: Run, rule: str, *, needed: str = "parents of features are 
     )
 
 
-def _relations(
+def find_relations(
     firings: Firings, counts: Path, rule: str, gates: Gates, limits: Limits, memory: int, track: Track
 ) -> tuple[Relations, Relations, Fired]:
-    """Return parents, equal features and the tokens of their candidates, from the stored counts."""
+    """Return parents, equal features and the tokens of their candidates, from the counts in a directory."""
     with ArrayFile(counts / PAIRS) as stored:
         firing_count = stored.read(of_rule("firing_count", rule))
         n_pairs = stored.shape("columns")[0]

@@ -41,13 +41,14 @@ class Rules:
     min_enriched: float = 0.8
 
 
-def _covered(evidence: Evidence, leaves: int, rules: Rules) -> bool:
+def covered(evidence: Evidence, leaves: int, rules: Rules) -> bool:
+    """Return whether enough pairs of leaves are testable for a claim about their exclusivity."""
     return evidence.testable_pairs >= rules.min_testable and evidence.covered_leaves >= rules.min_cover * leaves
 
 
 def _exclusive(evidence: Evidence, leaves: int, rules: Rules) -> bool:
     return (
-        _covered(evidence, leaves, rules)
+        covered(evidence, leaves, rules)
         and evidence.depleted_pairs >= rules.min_depleted * evidence.testable_pairs
         and evidence.depleted_pairs > evidence.enriched_pairs
     )
@@ -78,6 +79,6 @@ def ego_shape(leaves: int, evidence: Evidence, rules: Rules | None = None) -> Eg
         return None
     if _exclusive(evidence, leaves, rules):
         return "hub-spoke"
-    if _covered(evidence, leaves, rules) and evidence.enriched_pairs >= rules.min_enriched * evidence.testable_pairs:
+    if covered(evidence, leaves, rules) and evidence.enriched_pairs >= rules.min_enriched * evidence.testable_pairs:
         return "joint"
     return "mixed"
