@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from atlas.ingest import options
 from atlas.ingest.interrupt import checkpoint
 from atlas.ingest.parts import Share, ShareType, count_one_share, merge_shares, show_part
+from atlas.ingest.stages import (
+    NAMES,
+    STAGES,
+    stage_activations,
+    stage_clusters,
+    stage_counts,
+    stage_edges,
+    stage_graph,
+    stage_peer,
+    stage_replication,
+    stage_structure,
+)
 
 if TYPE_CHECKING:
-    from atlas.artifacts import Artifact, Run
-
-
-logger = logging.getLogger("atlas")
-
-NAMES = ("activations", "counts", "edges", "clusters", "structure", "graph")
+    from atlas.artifacts import Run
+    from atlas.ingest.stages import Stage
 
 
 @click.group()
@@ -91,10 +99,13 @@ def edges(run_directory: Path, as_json: bool, **given: Any) -> None:
 @options.seed
 @options.run
 @options.as_json
-def clusters(run_directory: Path, as_json: bool, **given: Any) -> None:
+def clusters(run_directory: Path, as_json: bool, method: str, **given: Any) -> None:
     """Find communities on three nested levels, and how sure they are."""
+    if method != "leiden":
+        _refuse_options(f"--method {method}", "resolutions", "signed", "seed")
     with _open(run_directory) as run:
-        options.show_artifact(stage_clusters(run, **given), as_json=as_json)
+        artifact = stage_clusters(run, **given) if method == "leiden" else stage_peer(run)
+        options.show_artifact(artifact, as_json=as_json)
 
 
 @ingest.command()
@@ -106,6 +117,22 @@ def structure(run_directory: Path, as_json: bool, **given: Any) -> None:
     """Gather the evidence for shapes: of communities, and of each feature's neighbours."""
     with _open(run_directory) as run:
         options.show_artifact(stage_structure(run, **given), as_json=as_json)
+
+
+@ingest.command()
+@options.threads
+@options.memory
+@options.seed
+@options.run
+@options.as_json
+def replication(run_directory: Path, as_json: bool, **given: Any) -> None:
+    """Find every claim again, or not, on two halves of the documents."""
+    with _open(run_directory) as run:
+        artifact = stage_replication(run, **given)
+        options.show_artifact(artifact, as_json=as_json)
+        if not as_json:
+            table = artifact.table("replication")
+            options.show_rows(table.column_names, [list(row.values()) for row in table.to_pylist()])
 
 
 @ingest.command()
@@ -122,8 +149,11 @@ def graph(run_directory: Path, as_json: bool, **given: Any) -> None:
 @options.source
 @options.counting
 @options.testing
+@options.method_beside
 @options.communities
 @options.shapes
+@click.option("--replication/--no-replication", default=True, show_default=True,
+              help="Find every claim again on two halves of the documents.")  # fmt: skip
 @options.naming
 @options.memory
 @options.seed
@@ -133,17 +163,44 @@ def graph(run_directory: Path, as_json: bool, **given: Any) -> None:
 @click.option("--until", type=click.Choice(NAMES), default=NAMES[-1], show_default=True, help="Last stage to do.")
 @options.run
 @options.as_json
-def all_stages(run_directory: Path, as_json: bool, first: str, until: str, **given: Any) -> None:
+def all_stages(
+    run_directory: Path, as_json: bool, first: str, until: str, replication: bool, **given: Any
+) -> None:
     """Every stage in a row, from text to the classified graph."""
-    stages = STAGES[NAMES.index(first) : NAMES.index(until) + 1]
+    chosen = slice(NAMES.index(first), NAMES.index(until) + 1)
+    stages = [stage for stage in STAGES[chosen] if replication or stage[0] is not stage_replication]
     if not stages:
         raise click.UsageError(f"--from {first} comes after --until {until}")
-    _check_early(run_directory, NAMES[NAMES.index(first) : NAMES.index(until) + 1], given)
+    _check_early(run_directory, NAMES[chosen], given)
     with _open(run_directory) as run:
+        if given["method"] != "leiden":
+            _add_peer(run, stages)
         for stage, names in stages:
             artifact = stage(run, **{name: given[name] for name in names})
             checkpoint()
         options.show_artifact(artifact, as_json=as_json)
+
+
+def _refuse_options(choice: str, *names: str) -> None:
+    """Refuse those of the options that were given: the choice leaves them without a meaning."""
+    context = click.get_current_context()
+    given = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name in names and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise click.UsageError(f"{choice} does not read {', '.join(given)}: leave it out.")
+
+
+def _add_peer(run: Run, stages: list[Stage]) -> None:
+    """Add the stage of the peer's clusters after that of the communities; refuse counts that lack its rule."""
+    from atlas.shapes.peer_stage import require_peer_rule
+
+    done = [stage for stage, _ in stages]
+    if stage_counts not in done:  # `_check_early` asks what is to be counted
+        require_peer_rule(run)
+    stages.insert(done.index(stage_clusters) + 1, (stage_peer, ()))
 
 
 def _check_early(run_directory: Path, names: tuple[str, ...], given: dict[str, Any]) -> None:
@@ -164,6 +221,13 @@ def _check_early(run_directory: Path, names: tuple[str, ...], given: dict[str, A
         from atlas.hierarchy import check_rules
 
         check_rules(given["rules"])
+    if given["method"] != "leiden":
+        if "clusters" not in names:
+            raise click.UsageError(f"--method {given['method']} is of the stage clusters, which is not among them.")
+        if "counts" in names:
+            from atlas.shapes.peer_stage import check_peer_rule
+
+            check_peer_rule(given["rules"])
     if "clusters" in names:
         from atlas.communities.stage import check_resolutions
 
@@ -176,146 +240,7 @@ def _check_early(run_directory: Path, names: tuple[str, ...], given: dict[str, A
         resolve_target()
 
 
-def _require_index(run: Run) -> None:
-    """Refuse a run that keeps a reservoir of contexts before a stage that reads every firing begins."""
-    from atlas.firings import Firings
-
-    Firings(run.artifact("10-activations").path).require_index()
-
-
 def _open(run_directory: Path) -> Run:
     from atlas.artifacts import Run
 
     return Run(run_directory)
-
-
-def stage_activations(
-    run: Run,
-    *,
-    model: str | Path | None = None,
-    sae: str | Path | None = None,
-    corpus: Any = None,
-    text_column: str = "text",
-    split: str = "train",
-    subset: str | None = None,
-    **given: Any,
-) -> Artifact:
-    """Return `10-activations`."""
-    from atlas.ingest.activations import activations
-    from atlas.ingest.corpus import open_corpus
-
-    if model is None or sae is None or corpus is None:
-        missing = next(name for name, value in (("model", model), ("sae", sae), ("corpus", corpus)) if value is None)
-        raise click.UsageError(f"Missing option '--{missing}'.")
-    opened = open_corpus(corpus, text_column=text_column, split=split, subset=subset)
-    return activations(run, model=model, sae=sae, corpus=opened, **given)
-
-
-def stage_counts(
-    run: Run,
-    *,
-    memory: int = 4 * 2**30,
-    threads: int | None = None,
-    device: str = "auto",
-    scheduler: str | None = None,
-    **given: Any,
-) -> Artifact:
-    """Return `20-counts`."""
-    from atlas.counting.passes import Settings
-    from atlas.counting.stage import count
-    from atlas.ingest.progress import progress
-
-    settings = Settings(memory, threads, "cpu" if device == "mps" else device)  # only models run on mps
-    if scheduler is not None:
-        from atlas.ingest.cluster import count_on
-
-        return count_on(run, scheduler, settings=settings, track=progress, **given)
-    return count(run, settings=settings, track=progress, **given)
-
-
-def stage_edges(
-    run: Run,
-    *,
-    q: float = 0.05,
-    min_joint: int = 5,
-    min_lift: float = 2.0,
-    min_firings: int = 20,
-    max_density: float = 0.1,
-    fdr: str = "bh",
-    memory: int = 4 * 2**30,
-    threads: int | None = None,
-    device: str = "auto",
-    **given: Any,
-) -> Artifact:
-    """Return `30-edges`."""
-    from atlas.association import associate
-    from atlas.association.testing import Gates
-    from atlas.counting.passes import Settings
-    from atlas.ingest.progress import progress
-
-    _require_index(run)
-    gates = Gates(q, min_joint, min_lift, min_firings, max_density, fdr)
-    settings = Settings(memory, threads, "cpu" if device == "mps" else device)  # only models run on mps
-    return associate(run, gates=gates, settings=settings, track=progress, **given)
-
-
-def stage_clusters(run: Run, *, method: str = "leiden", **given: Any) -> Artifact:
-    """Return `40-clusters`, or `45-peer` by the method of others."""
-    from atlas.communities import cluster
-    from atlas.ingest.progress import progress
-
-    if method == "clarke2024":
-        from atlas.shapes.peer_stage import peer
-
-        return peer(run)
-    _require_index(run)
-    return cluster(run, track=progress, **given)
-
-
-def stage_structure(run: Run, *, grid: bool = True, **given: Any) -> Artifact:
-    """Return `50-structure`."""
-    from atlas.ingest.progress import progress
-    from atlas.shapes import structure
-
-    _require_index(run)
-    return structure(run, track=progress, **(given if grid else given | {"grid_cuts": ()}))
-
-
-def stage_graph(run: Run, *, name: str | None = None, replace: bool = False) -> Artifact:
-    """Return `60-neo4j`, loaded into the server that the environment names, or the managed one."""
-    from atlas.ingest.connection import open_driver, resolve_target
-    from atlas.ingest.graph import load_run
-
-    target = resolve_target()
-    logger.info("graph: into %s", target)
-    with open_driver(target) as driver:
-        _, artifact = load_run(
-            run,
-            driver,
-            name=name or run.path.resolve().name,
-            target=str(target),
-            database=target.database,
-            replace=replace,
-        )
-    return artifact
-
-
-_SOURCE = (
-    "model", "sae", "sae_id", "corpus", "text_column", "split", "subset", "tokens", "context", "prepend_bos", "hook",
-    "special_tokens",
-    "norm_scaling_factor",
-    "precision", "batch_size", "shard_tokens", "contexts", "device", "expect_l0",
-)  # fmt: skip
-_TESTING = (
-    "q", "min_joint", "min_lift", "min_firings", "max_density", "fdr", "excludes", "backbone", "phi_cut",
-    "target_degree", "alpha", "top_k", "basis", "control", "seed", "memory", "threads", "device",
-)  # fmt: skip
-STAGES = (
-    (stage_activations, _SOURCE),
-    (stage_counts, ("rules", "sums", "prune", "threads", "device", "span", "memory")),
-    (stage_edges, _TESTING),
-    (stage_clusters, ("resolutions", "signed", "seed")),
-    (stage_structure, ("grid", "grid_cuts", "seed")),
-    (stage_graph, ("name", "replace")),
-)
-"""Every stage in order, with the options that it takes."""

@@ -210,10 +210,18 @@ communities = options(
                  help="gamma of the coarse, middle and fine level.  [default: by rule, on the resolution profile]"),
     click.option("--signed", is_flag=True, help="Let EXCLUDES edges drive features apart."),
 )  # fmt: skip
-method = click.option(
-    "--method", type=click.Choice(["leiden", "clarke2024"]), default="leiden", show_default=True,
-    help="clarke2024: their thresholds, edges, components and scores, as 45-peer beside the rest, to compare.",
-)  # fmt: skip
+
+
+def _method(beside: str) -> Callable[[Command], Command]:
+    """Return the option that names whose clusters are found, and whether the communities are, too."""
+    return click.option(
+        "--method", type=click.Choice(["leiden", "clarke2024"]), default="leiden", show_default=True,
+        help=f"clarke2024: their thresholds, edges, components and scores, as 45-peer, to compare; {beside}.",
+    )  # fmt: skip
+
+
+method = _method("the communities are left as they are")
+method_beside = _method("beside the communities, and in the graph; needs --rule rel:0.5 --rule abs:1.5")
 shapes = options(
     click.option("--grid-cut", "grid_cuts", type=Number(min=0, min_open=True), multiple=True,
                  default=(0.8, 1.0, 1.25, 1.5), show_default=True,
@@ -236,8 +244,14 @@ def show_artifact(artifact: Artifact, *, as_json: bool) -> None:
     click.echo(f"{artifact.path}")
     for name, value in artifact.results.items():
         if value is not None and value != []:
-            shown = f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else value
-            click.echo(f"  {name:<26} {shown}")
+            click.echo(f"  {name:<26} {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    """Return a figure as people read it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def show_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

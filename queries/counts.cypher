@@ -1,7 +1,8 @@
 // title: Counts
 // question: How many nodes of each label and relationships of each type does the atlas hold?
-// group: atlas
+// group: housekeeping
 // writes: no
+// cost: over 1 s -- every relationship is counted
 // key: kind, name
 // parameter: atlas string = only -- name of the atlas
 // column: kind string -- `node` or `relationship`
@@ -9,12 +10,12 @@
 // column: count integer -- how many
 
 CALL () {
-  MATCH (n:Atlas|Feature|Edge|Cluster)
+  MATCH (n:Atlas|Feature|Edge|Cluster|PeerCluster)
   WHERE n.atlas = $atlas
   UNWIND labels(n) AS name
   RETURN 'node' AS kind, name, count(*) AS count
   UNION ALL
-  MATCH (n:Feature|Edge|Cluster)-[r]->()
+  MATCH (n:Feature|Edge|Cluster|PeerCluster)-[r]->()
   WHERE n.atlas = $atlas
   RETURN 'relationship' AS kind, type(r) AS name, count(*) AS count
 }

@@ -1,10 +1,12 @@
 // title: Classes beside other scores
 // question: What do the scores of Clarke, Bhatnagar and Bloom (2024) say of communities, and what is their class here?
-// group: clusters
+// group: compare
 // writes: no
+// cost: under 0.1 s -- every community is looked at
 // key: level, cluster
 // parameter: atlas string = only -- name of the atlas
-// parameter: shape string? = null -- class; null reads all
+// parameter: shape string? in pair, triangle, fully connected, hub-spoke, star-like, undetermined = null -- class;
+//    null reads all
 // parameter: min_size integer = 4 -- fewest members
 // parameter: limit integer = 50 -- most rows
 // column: level string -- `coarse`, `middle` or `fine`

@@ -309,6 +309,9 @@ PEER_CLUSTER_FIELDS = (
     Field("peer_hub_spoke", "float", "hub-spoke score of Clarke, Bhatnagar and Bloom (2024)", low=0, high=1),
     Field("peer_strongly_connected", "float", "their score for strongly connected", low=0, high=1),
     Field("peer_linear", "float", "their score for linear", low=0, high=1),
+    _optional("highest_score", "string", "which of the three is highest, the first where two are equal: "
+              "`peer_hub_spoke`, `peer_strongly_connected` or `peer_linear`; empty below four members, where star, "
+              "clique and chain are not three graphs"),
     Field("shape", "string", "class of the same graph here, by topology alone"),
 )
 
@@ -362,10 +365,19 @@ ATLAS_FIELDS = (
               low=0),
     _optional("level_stability", "list<float>", "mean adjusted mutual information over all pairs of 20 seeds of "
               "Leiden, by level", low=-1, high=1),
+    _optional("decoder_compared", "integer", "features whose decoder directions were compared with the communities",
+              "features", low=0),
     _optional("decoder_ami", "list<float>", "adjusted mutual information of each level with the tree of decoder "
               "directions; empty for fewer than three features", low=-1, high=1),
     _optional("decoder_ami_null", "list<float>", "the highest of 20 trees of random directions of the same mean and "
               "covariance, by level", low=-1, high=1),
+    _optional("decoder_p", "list<float>", "share of these trees that reach `decoder_ami`, the real one counted in, by "
+              "level; 1/21 at least", low=0, high=1),
+    _optional("peer_cut", "float", "smallest Jaccard index of the edges of `:PeerCluster`; empty where the run has no "
+              "`45-peer`", low=0, high=1),
+    _optional("peer_largest", "integer", "features of the largest `:PeerCluster`", "features", low=1),
+    _optional("peer_in_range", "boolean", "whether these are 150 to 200, at which Clarke, Bhatnagar and Bloom (2024) "
+              "stop; if not, no cut of theirs gave as many, and `peer_cut` is the closest"),
     _optional("empirical_fdr", "float", "CO_OCCURS pairs of that copy that pass the real run's cut and gates, over "
               "the real ones", low=0),
     Field("firing_rule", "string", "when a feature counts as firing: `any`"),

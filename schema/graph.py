@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from atlas.schema import fields
+from atlas.schema import fields, replication_fields
 from atlas.schema.fields import ATLAS, LOAD_ID, NAME, UID, Field
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the graph's schema, kept on every `:Atlas`; a database of another version is refused."""
 
 
@@ -84,7 +84,7 @@ NODES: dict[str, Node] = {
         Node(
             "Atlas",
             "what one SAE's features do together on one corpus, and how it was made",
-            (UID, ATLAS, *fields.ATLAS_FIELDS),
+            (UID, ATLAS, *fields.ATLAS_FIELDS, *replication_fields.ATLAS_HALVES),
         ),
         Node(
             "Feature",
@@ -101,6 +101,7 @@ NODES: dict[str, Node] = {
                 *(Field(f.name, f.type, f.meaning, f.unit, f.low, f.high, required=False)
                   for f in fields.PARENT_SUMMARY_FIELDS if f.name != "index"),
                 *fields.EGO_CLASS_FIELDS,
+                *replication_fields.EGO_HALVES,
             ),
             (
                 ClassLabel("Dead", "fires too rarely to be tested", "class", "dead"),
@@ -116,7 +117,7 @@ NODES: dict[str, Node] = {
         Node(
             "Edge",
             "an edge of the backbone as a node, so that it can carry evidence",
-            (UID, ATLAS, LOAD_ID, NAME, *fields.EDGE_FIELDS),
+            (UID, ATLAS, LOAD_ID, NAME, *fields.EDGE_FIELDS, replication_fields.EDGE_HALVES),
             indexes=(("atlas", "phi"),),
         ),
         Node(
@@ -129,6 +130,7 @@ NODES: dict[str, Node] = {
                 *(f for f in fields.CLUSTER_FIELDS if f.name != "parent"),
                 *fields.CLUSTER_EVIDENCE_FIELDS,
                 *fields.SHAPE_FIELDS,
+                *replication_fields.CLUSTER_HALVES,
             ),
             (
                 ClassLabel("Pair", "two members", "shape", "pair"),
@@ -140,6 +142,13 @@ NODES: dict[str, Node] = {
             ),
             indexes=(("atlas", "level"), ("atlas", "shape")),
             fulltext=("name", "top_tokens"),
+        ),
+        Node(
+            "PeerCluster",
+            "a cluster of features by the method of Clarke, Bhatnagar and Bloom (2024), to compare; its name is its "
+            "hub's",
+            (UID, ATLAS, LOAD_ID, NAME, *fields.PEER_CLUSTER_FIELDS),
+            indexes=(("atlas", "peer_cluster"),),
         ),
     )
 }
@@ -174,7 +183,7 @@ RELATIONSHIPS: dict[str, Relationship] = {
                 ("Feature",),
                 "Feature",
                 f"{meaning}; stored once, from the lower to the higher index",
-                (UID, ATLAS, LOAD_ID, *fields.named(fields.EDGE_FIELDS, *properties)),
+                (UID, ATLAS, LOAD_ID, *fields.named(fields.EDGE_FIELDS, *properties), replication_fields.EDGE_HALVES),
                 keyed=True,
             )
             for kind, meaning, properties in _EDGES
@@ -184,14 +193,22 @@ RELATIONSHIPS: dict[str, Relationship] = {
             ("Feature",),
             "Feature",
             "fires wherever the other does, and elsewhere; direct pairs only, what follows from others is a path",
-            (LOAD_ID, *(field for field in fields.PARENT_FIELDS if field.name not in ("parent", "child", "direct"))),
+            (
+                LOAD_ID,
+                *(field for field in fields.PARENT_FIELDS if field.name not in ("parent", "child", "direct")),
+                replication_fields.PARENT_HALVES,
+            ),
         ),
         Relationship(
             "SAME_AS",
             ("Feature",),
             "Feature",
             "fire on nearly the same tokens; stored once, from the lower to the higher index",
-            (LOAD_ID, *(field for field in fields.SAME_AS_FIELDS if field.name not in ("a", "b"))),
+            (
+                LOAD_ID,
+                *(field for field in fields.SAME_AS_FIELDS if field.name not in ("a", "b")),
+                replication_fields.PARENT_HALVES,
+            ),
         ),
         Relationship("ENDPOINT_OF", ("Feature",), "Edge", "is one of the edge's two features"),
         Relationship("WITHIN", ("Edge",), "Cluster", "both features of the `CO_OCCURS` edge are members",
@@ -204,6 +221,7 @@ RELATIONSHIPS: dict[str, Relationship] = {
             (
                 LOAD_ID,
                 *fields.named(fields.MEMBERSHIP_FIELDS, "stability", "second_cluster", "second_share"),
+                replication_fields.MEMBER_HALVES,
                 Field("role", "string", "`hub` or `leaf` where the community is a star, else `member`", required=False,
                       set_by="classify"),
             ),
@@ -218,6 +236,7 @@ RELATIONSHIPS: dict[str, Relationship] = {
                 Field("share", "float", "share of the coarser community's members that it holds", low=0, high=1),
             ),
         ),
-        Relationship("OF_ATLAS", ("Feature", "Cluster"), "Atlas", "belongs to the atlas"),
+        Relationship("IN_PEER_CLUSTER", ("Feature",), "PeerCluster", "is a member", (LOAD_ID,)),
+        Relationship("OF_ATLAS", ("Feature", "Cluster", "PeerCluster"), "Atlas", "belongs to the atlas"),
     )
 }

@@ -6,8 +6,9 @@ from pathlib import Path
 import neo4j
 
 from atlas.artifacts import Run
-from atlas.ingest.graph import STAGES, load
+from atlas.ingest.graph import load
+from atlas.ingest.graph_sources import artifacts_of
 
 uri, user, password, directory = sys.argv[1:]
 with Run(Path(directory)) as run, neo4j.GraphDatabase.driver(uri, auth=(user, password)) as driver:
-    load({stage: run.artifact(stage) for stage in STAGES}, driver, name="killed", batch=20)
+    load(artifacts_of(run), driver, name="killed", batch=20)

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from atlas.artifacts import Artifact, Run, Spec
-from atlas.files import write_table
+from atlas.files import write_arrays, write_table
 from atlas.schema import TABLES
 
 Clusters = Mapping[str, Sequence[Sequence[int]]]
@@ -40,12 +42,25 @@ class Small:
     ancestors: tuple[tuple[int, int], ...] = ()
     """Pairs that follow from others."""
     same: tuple[tuple[int, int], ...] = ()
+    peer: tuple[tuple[Sequence[int], str | None], ...] = ()
+    """Clusters by the method of others, the first member the hub of a star or clique, with their highest score."""
+    halves: Mapping[Any, int | None] | None = None
+    """In how many halves a claim holds where it is not both: by pair, (feature, level), (level, number) or hub."""
+
+    measured: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
+    """What is not as in every edge, by pair."""
+    members: dict[tuple[int, str], dict[str, Any]] = field(default_factory=dict)
+    """What is not as in every membership, by feature and level."""
+    found: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+    """What is not as in every community, by level and number."""
+    directions: tuple[tuple[float, ...], ...] = ()
+    """The decoder's rows."""
 
     def firing_count(self, index: int) -> int:
         return self.firing.get(index, 100)
 
     def write(self, path: Path, *, corpus: str = "notes") -> dict[str, Artifact]:
-        """Write the four artifacts into a run directory and return them."""
+        """Write the artifacts into a run directory and return them: `45-peer` and `55-replication` only where given."""
         with Run(path) as run:
             return {
                 spec.name: run.produce(spec, lambda directory, write=write: write(directory) or {})
@@ -53,11 +68,17 @@ class Small:
                     (Spec("10-activations", {"corpus": corpus}), self._activations),
                     (Spec("30-edges", {"phi": 0.1}, ("10-activations",)), self._edges),
                     (Spec("40-clusters", {}, ("30-edges",)), self._clusters),
+                    *([(Spec("45-peer", {}, ("10-activations",)), self._peer)] if self.peer else []),
                     (Spec("50-structure", {}, ("40-clusters",)), self._structure),
+                    *([(Spec("55-replication", {}, ("50-structure",)), self._replication)] if self.halves else []),
                 )
             }
 
     def _activations(self, directory: Path) -> dict[str, Any]:
+        if self.directions:
+            norms = np.ones(self.n_features, np.float32)
+            write_arrays(directory / "decoder.safetensors",
+                         {"W_dec": np.array(self.directions, np.float32), "norms": norms})  # fmt: skip
         return {
             "model": "a model", "release": None, "sae_id": "an SAE", "hook_name": "blocks.9.hook_resid_post",
             "d_sae": self.n_features, "corpus": "notes", "n_tokens": 1000, "n_documents": 10,
@@ -77,6 +98,10 @@ class Small:
         }  # fmt: skip
         for column in TABLES["edges"].columns:
             filled.setdefault(column.name, [1 if column.type == "integer" else 0.5] * len(pairs))
+        filled["explained_by"] = [None] * len(pairs)
+        for pair, given in self.measured.items():
+            for name, value in given.items():
+                filled[name][pairs.index(pair)] = value
         write_table(directory, "edges", filled)
         return {
             "n_alive": self.n_features, "n_pairs_seen": len(pairs), "n_pairs_tested": len(pairs),
@@ -90,11 +115,40 @@ class Small:
             members += [(index, level, number) for number, group in enumerate(groups) for index in group]
         members.sort()
         names = ("index", "level", "cluster")
-        rows = [dict(zip(names, member, strict=True)) | {"stability": 0.75} for member in members]
+        rows = [
+            dict(zip(names, member, strict=True)) | {"stability": 0.75} | self.members.get(member[:2], {})
+            for member in members
+        ]
         write_table(directory, "clusters", _columns("clusters", clusters))
         write_table(directory, "membership", _columns("membership", rows))
         self._hierarchy(directory)
-        return {}
+        return {
+            "resolutions": [0.01, 0.02, 0.05], "decoder_compared": 17, "decoder_ami": [0.5, 0.25, 0.125],
+            "decoder_ami_null": [0.25, 0.25, 0.25], "decoder_p": [1 / 21, 2 / 21, 1.0], "n_edges": 99,
+        }  # fmt: skip
+
+    def _peer(self, directory: Path) -> dict[str, Any]:
+        clusters = [self._peer_row(number) for number in range(len(self.peer))]
+        numbered = [(index, number) for number, (group, _) in enumerate(self.peer) for index in group]
+        members = [{"index": index, "peer_cluster": number} for index, number in sorted(numbered)]
+        write_table(directory, "peer_clusters", _columns("peer_clusters", clusters))
+        write_table(directory, "peer_membership", _columns("peer_membership", members))
+        largest = max(len(group) for group, _ in self.peer)
+        return {"peer_cut": 0.25, "peer_largest": largest, "peer_in_range": False, "n_edges": 99, "n_features": 99}
+
+    def _peer_row(self, number: int) -> dict[str, Any]:
+        group, highest = self.peer[number]
+        n, whole = len(group), highest == "peer_strongly_connected"
+        n_edges = n * (n - 1) // 2 if whole else n - 1
+        shape = {"peer_hub_spoke": "star-like", "peer_strongly_connected": "fully connected", None: "pair"}[highest]
+        scores = ("peer_hub_spoke", "peer_strongly_connected", "peer_linear")
+        return {
+            "peer_cluster": number, "size": n, "n_edges": n_edges, "density": 2 * n_edges / (n * (n - 1)),
+            "degree_ratio": 1.0 if whole else n / 2, "clustering": float(whole),
+            "diameter": 1 if whole or n == 2 else 2, "hub": group[0],
+            **{name: 0.75 if name == highest else 0.625 for name in scores},
+            "highest_score": highest, "shape": shape,
+        }  # fmt: skip
 
     def _hierarchy(self, directory: Path) -> None:
         filled = {
@@ -130,6 +184,7 @@ class Small:
                     {
                         "cluster": number, "level": level, "resolution": 0.05, "size": len(group),
                         "parent": holders.get(group[0]), "stability": 0.5, "persistence": 0.6,
+                        **self.found.get((level, number), {}),
                     }
                 )  # fmt: skip
         return sorted(rows, key=lambda row: (row["level"], row["cluster"]))
@@ -142,6 +197,33 @@ class Small:
         write_table(directory, "egos", _columns("egos", egos))
         write_table(directory, "shapes", _columns("shapes", shapes))
         return {}
+
+    def _replication(self, directory: Path) -> dict[str, Any]:
+        others = [*self.topics, *self.exclusions]
+        pairs = sorted([*self.edges, *self.weak, *others])
+        kinds = dict.fromkeys(self.topics, "CO_TOPIC") | dict.fromkeys(self.exclusions, "EXCLUDES")
+        members = sorted((i, level) for level, groups in self.clusters.items() for group in groups for i in group)
+        places = [(row["level"], row["cluster"]) for row in self._cluster_rows()]
+        again = dict(self.halves or {})
+        tables: dict[str, dict[str, Any]] = {
+            "replicated_edges": {**_ends("a", "b", pairs), "kind": [kinds.get(pair, "CO_OCCURS") for pair in pairs]},
+            "replicated_parents": _ends("parent", "child", sorted([*self.parents, *self.ancestors])),
+            "replicated_same_as": _ends("a", "b", sorted(self.same)),
+            "replicated_membership": _ends("index", "level", members),
+            "replicated_clusters": {
+                **_ends("level", "cluster", places), "half_overlap": [0.75] * len(places),
+                "shape_halves": [again.get((*place, "shape"), 2) for place in places],
+                "half_shapes": [None] * len(places),
+            },
+        }  # fmt: skip
+        for name, columns in tables.items():
+            keys = zip(*list(columns.values())[:2], strict=True)
+            write_table(directory, name, {**columns, "halves": [again.get(key, 2) for key in keys]})
+        hubs = sorted(self.egos)
+        again_egos = [again.get(hub, 2) for hub in hubs]
+        found = {"index": hubs, "ego_halves": again_egos, "ego_half_shapes": [None] * len(hubs)}
+        write_table(directory, "replicated_egos", found)
+        return {"half_documents": [5, 5], "n_near_duplicates": 2, "half_ami": [0.5, 0.75, 1.0], "half_tokens": [9, 9]}
 
     def _feature(self, index: int) -> dict[str, Any]:
         count = self.firing_count(index)
@@ -168,12 +250,17 @@ class Small:
             "strength": 0.5, "peer_hub_spoke": 0.25, "peer_strongly_connected": 0.5, "peer_linear": 0.25,
             "template": "star", "margin_bits": 3.0, "q": 0.01, "testable_pairs": testable, "depleted_pairs": depleted,
             "enriched_pairs": enriched, "covered_leaves": covered, "leaf_association": None,
-            "top_tokens": [token for index in group for token in self.tokens.get(index, [])][:8],
+            "top_tokens": list(dict.fromkeys(token for index in group for token in self.tokens.get(index, [])))[:8],
+            **self.found.get((level, number), {}),
         }  # fmt: skip
 
 
 def _columns(table: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return {column.name: [row.get(column.name) for row in rows] for column in TABLES[table].columns}
+
+
+def _ends(first: str, second: str, rows: Sequence[tuple[Any, Any]]) -> dict[str, list[Any]]:
+    return {first: [row[0] for row in rows], second: [row[1] for row in rows]}
 
 
 def star(hub: int, leaves: Sequence[int], phi: float = 0.5) -> dict[tuple[int, int], float]:
@@ -199,6 +286,7 @@ def by_hand() -> Small:
     coarse 0 holds both. Features 36, 41 and 46 are hubs of four leaves each, outside of all communities;
     51 is dead, 52 dense, 53 alone. Edge 5-7 ties fine 0 to fine 1. Leaves 1 and 2 of the first star exclude each
     other, as 3 and 12 do; 0 and 6 share a topic. 36 is parent of 0 and 37, 0 of 1 and 2, and 6 of 2; 30 is as 31.
+    By the method of others 0 to 6 and 9 are one star, 12 to 15 a clique, and 36 and 37 a pair.
     """
     ring = {**chain(range(17, 23)), (17, 22): 0.5}
     edges = {
@@ -221,7 +309,7 @@ def by_hand() -> Small:
         egos={36: (5, 4, 1, 3), 41: (5, 0, 4, 4), 46: (5, 1, 2, 4)},
         firing={0: 500, 6: 500, 36: 400, 41: 400, 46: 400, 51: 0},
         names={0: "run", 1: "go", 36: "begins with N"},
-        tokens={0: [" run", " go"], 1: [" go", " gone"], 36: [" new", "("], 37: ["(", '"', "\\"]},
+        tokens={0: [" run", " go"], 1: [" go", " gone"], 2: [" go"], 36: [" new", "("], 37: ["(", '"', "\\"]},
         classes={51: "dead", 52: "dense"},
         weak=((1, 3), (0, 53)),
         topics=((0, 6),),
@@ -229,4 +317,25 @@ def by_hand() -> Small:
         parents=((0, 1), (0, 2), (6, 2), (36, 0), (36, 37)),
         ancestors=((36, 1), (36, 2)),
         same=((30, 31),),
+        measured={
+            (28, 29): {"basis": "contextual", "lift_d": 9.0, "decoder_cosine": 0.0625},
+            (5, 7): {"explained_by": 0},
+            (42, 43): {"joint_count": 30, "phi_d": 0.03125},
+            (1, 2): {"basis": "contextual", "lift_d": 0.25, "decoder_cosine": 0.75},
+            (3, 12): {"phi_d": -0.015625, "decoder_cosine": 0.125},
+        },
+        members={(5, "fine"): {"stability": 0.625, "second_cluster": 1, "second_share": 0.4},
+                 (7, "fine"): {"second_cluster": 0, "second_share": 0.3}},
+        found={
+            ("fine", 1): {"q": 0.5, "stable_cuts": 3}, ("fine", 3): {"template": "ring", "margin_bits": 4.0},
+            ("fine", 4): {"template": "chain", "margin_bits": 6.0},
+            ("fine", 2): {"template": "undetermined", "margin_bits": 0.0, "stability": 0.95, "persistence": 0.92,
+                          "chance": 0.03125, "stable_cuts": 5, "stable_cells": 8},
+        },
+        directions=((1.0, 0.0), (0.6, 0.8), (0.0, 1.0), *[(-1.0, 0.0)] * 51),
+        halves={
+            (0, 1): None, (5, 7): 0, (28, 29): 1, (0, 6): 0, (36, 0): 1, (36, 1): 0, (30, 31): None,
+            (5, "fine"): 1, (7, "fine"): None, ("fine", 1): 0, ("fine", 0, "shape"): 1, 36: 1, 46: None,
+        },
+        peer=(((*range(7), 9), "peer_hub_spoke"), (range(12, 16), "peer_strongly_connected"), ((36, 37), None)),
     )

@@ -66,14 +66,28 @@ def test_stages_run_one_by_one_and_report(tmp_path: Path) -> None:
     """Figures on stdout as one JSON object, messages on stderr; the second time nothing is done."""
     with Run(tmp_path) as run:
         planted_run(run)
-    for stage in ("counts", "edges", "clusters", "structure"):
+    for stage in ("counts", "edges", "clusters", "structure", "replication"):
         done = atlas("ingest", stage, "--run", str(tmp_path), "--json")
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["digest"]
+    shown = atlas("ingest", "replication", "--run", str(tmp_path)).stdout
+    assert "half_documents" in shown
+    assert "\nparents\tdirect\t" in shown
     again = atlas("ingest", "edges", "--run", str(tmp_path))
     assert "30-edges: done already" in again.stderr
     changed = atlas("ingest", "edges", "--run", str(tmp_path), "--phi-cut", "0.3", "--control", "none")
     assert "30-edges: redone, since control 'permute' -> 'none'; phi_cut None -> 0.3" in changed.stderr
+
+
+def test_replication_can_be_left_out(tmp_path: Path) -> None:
+    """It is a stage of `all` unless `--no-replication` says otherwise; a sample of contexts is refused."""
+    with Run(tmp_path) as run:
+        planted_run(run, n_documents=20)
+    words = ("ingest", "all", "--from", "counts", "--until", "replication", "--no-grid", "--run", str(tmp_path))
+    for more, expected in ((("--no-replication",), False), ((), True)):
+        done = atlas(*words, *more)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "55-replication" / "manifest.json").exists() == expected
 
 
 def test_options_come_from_environment_and_file(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,9 @@ from small_atlas import Small, by_hand, clique, star
 
 from atlas.artifacts import Run
 from atlas.errors import ArtifactError, DatabaseError, InputError
-from atlas.ingest.graph import STAGES, contents, drop, load, load_run
+from atlas.ingest.graph import contents, drop, load, load_run
+from atlas.ingest.graph_rows import Rows
+from atlas.ingest.graph_sources import OPTIONAL, STAGES, artifacts_of
 from atlas.ingest.graph_write import Writer
 from atlas.queries.library import find
 from atlas.queries.run import run as run_query
@@ -44,8 +47,9 @@ def test_every_row_of_the_artifacts_is_there(clean, tmp_path):
     assert receipt.changed
     assert receipt.removed == {}
     assert receipt.rows == {
-        "Atlas": 1, "Feature": 54, "Edge": 54, "Cluster": 11, "OF_ATLAS": 65, "CO_OCCURS": 51, "CO_TOPIC": 1,
-        "EXCLUDES": 2, "ENDPOINT_OF": 108, "PARENT_OF": 5, "SAME_AS": 1, "WITHIN": 78, "IN_CLUSTER": 70, "PART_OF": 5,
+        "Atlas": 1, "Feature": 54, "Edge": 54, "Cluster": 11, "PeerCluster": 3, "OF_ATLAS": 68, "CO_OCCURS": 51,
+        "CO_TOPIC": 1, "EXCLUDES": 2, "ENDPOINT_OF": 108, "PARENT_OF": 5, "SAME_AS": 1, "WITHIN": 78, "IN_CLUSTER": 70,
+        "PART_OF": 5, "IN_PEER_CLUSTER": 14,
     }  # fmt: skip
     forms = values(
         clean,
@@ -99,6 +103,55 @@ def test_topics_and_exclusions_are_edges_of_their_own(clean, tmp_path):
     assert removed == {"CO_TOPIC": 1, "EXCLUDES": 1, "Edge": 2}
 
 
+def test_clusters_of_others_are_there_while_the_run_has_them(clean, tmp_path):
+    """Each with the name of its hub, and its members; without its artifact the same atlas has another digest."""
+    by_hand().write(tmp_path)
+    with Run(tmp_path) as run:
+        with_peer, _ = load_run(run, clean, name="hand", target="here")
+        assert values(
+            clean,
+            "MATCH (p:PeerCluster)-[:OF_ATLAS]->(a:Atlas {uid: 'hand'}) "
+            "RETURN p.uid, p.name, p.size, p.n_edges, p.degree_ratio, p.diameter, p.peer_hub_spoke, p.highest_score, "
+            "p.shape, COLLECT { MATCH (f:Feature)-[:IN_PEER_CLUSTER]->(p) RETURN f.index ORDER BY f.index } "
+            "ORDER BY p.peer_cluster",
+        ) == [
+            ("hand:peer:0", "run", 8, 7, 4.0, 2, 0.75, "peer_hub_spoke", "star-like", [*range(7), 9]),
+            ("hand:peer:1", "feature 12", 4, 6, 1.0, 1, 0.625, "peer_strongly_connected", "fully connected",
+             [12, 13, 14, 15]),
+            ("hand:peer:2", "begins with N", 2, 1, 1.0, 1, 0.625, None, "pair", [36, 37]),
+        ]  # fmt: skip
+        figures = "MATCH (a:Atlas) RETURN a.peer_cut, a.peer_largest, a.peer_in_range, a.n_edges, a.complete"
+        assert values(clean, figures) == [(0.25, 8, False, 51, True)]
+        shutil.rmtree(tmp_path / "45-peer")
+    with Run(tmp_path) as run:
+        with pytest.raises(InputError, match="from other artifacts"):
+            load_run(run, clean, name="hand", target="here")
+        without, artifact = load_run(run, clean, name="hand", target="here", replace=True)
+    assert without.removed == {"PeerCluster": 3, "IN_PEER_CLUSTER": 14}
+    assert without.digest != with_peer.digest
+    assert set(artifact.inputs) == set(STAGES)
+    assert values(clean, figures) == [(None, None, None, 51, True)]
+
+
+def test_clusters_of_others_made_from_what_is_gone_are_left_out(tmp_path, caplog):
+    """An optional artifact is of the run that it was made from: made from other counts it is not loaded, and named."""
+    by_hand().write(tmp_path)
+    with Run(tmp_path) as run:
+        whole = Rows(artifacts_of(run), "hand")
+    manifest = tmp_path / "45-peer" / "manifest.json"
+    stored = json.loads(manifest.read_text("utf8"))
+    manifest.write_text(json.dumps(stored | {"inputs": {"10-activations": "another"}}), "utf8")
+    with Run(tmp_path) as run, caplog.at_level(logging.WARNING, logger="atlas"):
+        rows = Rows(artifacts_of(run), "hand")
+    assert "without 45-peer, whose inputs changed: `atlas ingest clusters --method clarke2024`" in caplog.text
+    assert (rows.expected()["PeerCluster"], list(rows.peer_members()), rows.atlas()["peer_cut"]) == (0, [], None)
+    assert rows.digest == Rows({stage: whole.artifacts[stage] for stage in STAGES}, "hand").digest != whole.digest
+    manifest.write_text(json.dumps(stored | {"format_version": 1}), "utf8")
+    with Run(tmp_path) as run, pytest.raises(ArtifactError, match="45-peer: format 1") as refused:
+        artifacts_of(run)
+    assert "`atlas ingest clusters --method clarke2024`" in refused.value.remedy
+
+
 def dump(driver):
     """Return all that the database holds, whosever it is: nodes, relationships, constraints and indexes."""
     shown = "YIELD name, type, entityType, labelsOrTypes, properties RETURN * ORDER BY name"
@@ -119,7 +172,7 @@ def test_loading_again_changes_nothing(clean, tmp_path):
     artifacts = by_hand().write(tmp_path)
     load(artifacts, clean, name="hand")
     before = dump(clean)
-    assert (len(before["nodes"]), len(before["relationships"])) == (120, 386)
+    assert (len(before["nodes"]), len(before["relationships"])) == (123, 403)
     again = load(artifacts, clean, name="hand")
     assert (again.changed, again.clusters["fine"]["hub-spoke"], again.egos["joint"]) == (False, 1, 1)
     assert dump(clean) == before
@@ -172,7 +225,7 @@ def test_another_schema_version_is_refused_with_its_remedy(clean, tmp_path):
     """An atlas of another schema version stops the load before anything is written."""
     artifacts = by_hand().write(tmp_path)
     clean.execute_query("CREATE (:Atlas {uid: 'newer', atlas: 'newer', schema_version: 99})")
-    with pytest.raises(DatabaseError, match="'newer' of schema version 99, this program writes 2") as refused:
+    with pytest.raises(DatabaseError, match="'newer' of schema version 99, this program writes 3") as refused:
         load(artifacts, clean, name="hand")
     assert "`atlas db drop-atlas newer`" in refused.value.remedy
     assert values(clean, "MATCH (n) RETURN count(n)") == [(1,)]
@@ -291,7 +344,7 @@ def test_a_dropped_atlas_leaves_the_others(clean, tmp_path):
     load(artifacts, clean, name="other")
     other = export(clean, "other")
     clean.execute_query("MATCH (f:Feature {uid: 'hand:0'}) CREATE (:Note {atlas: 'hand', uid: 'mine'})-[:ON]->(f)")
-    counts = {"Cluster": 11, "Edge": 54, "Feature": 54, "Atlas": 1}
+    counts = {"PeerCluster": 3, "Cluster": 11, "Edge": 54, "Feature": 54, "Atlas": 1}
     assert contents(clean, "hand") == counts
     assert drop(clean, "hand", batch=10) == counts
     assert values(clean, "MATCH (n {atlas: 'hand'}) RETURN n.uid") == [("mine",)]  # no label of the schema's
@@ -318,7 +371,7 @@ def test_an_atlas_of_another_schema_version_is_dropped_whole(clean, tmp_path):
     with pytest.raises(DatabaseError, match="of schema version 99") as refused:
         load(artifacts, clean, name="hand")
     assert "drop-atlas 'new er'`" in refused.value.remedy
-    counts = {"A `Token": 25, "Cluster": 0, "Edge": 0, "Feature": 25, "Atlas": 1}
+    counts = {"A `Token": 25, "PeerCluster": 0, "Cluster": 0, "Edge": 0, "Feature": 25, "Atlas": 1}
     assert contents(clean, "new er") == counts
     assert drop(clean, "new er", batch=10) == counts
     assert export(clean, "hand") == hand
@@ -333,7 +386,7 @@ def test_the_receipt_is_an_artifact_and_the_database_decides(clean, tmp_path):
         receipt, artifact = load_run(run, clean, name="hand", target="here")
         assert artifact.results["rows"] == receipt.rows
         assert artifact.results["egos"] == {"hub-spoke": 1, "joint": 1, "mixed": 4}
-        assert set(artifact.inputs) == set(STAGES)
+        assert set(artifact.inputs) == {*STAGES, *OPTIONAL}
         assert load_run(run, clean, name="hand", target="here")[0].changed is False
         empty(clean)
         again, kept = load_run(run, clean, name="hand", target="here")

@@ -67,7 +67,7 @@ def test_published_cuts_are_midpoints_of_the_bisection(cut: float, size: int) ->
     """With the published size just at the published cut, the bisection of [0, 1] stops there."""
     assert peer_cut(*growing({cut: size, cut - 1e-6: 5000})) == peer_cut(*growing({cut: size, cut - 0.005: 900}))
     found = peer_cut(*growing({cut: size, cut - 1e-6: 5000}))
-    assert (found.cut, found.largest) == (cut, size)
+    assert (found.cut, found.largest, found.in_range) == (cut, size, True)
 
 
 def test_the_bisection_stops_at_the_first_midpoint_that_fits_not_at_the_best() -> None:
@@ -79,7 +79,7 @@ def test_the_bisection_stops_at_the_first_midpoint_that_fits_not_at_the_best() -
 def test_where_no_midpoint_fits_the_closest_one_is_taken() -> None:
     """A component that jumps from 100 to 300 features: 100 is the closer to 175."""
     found = peer_cut(*growing({0.9: 100, 0.3: 300}))
-    assert found.largest == 100
+    assert (found.largest, found.in_range) == (100, False)
     assert found.cut == 0.5  # the first of those that are as close
     nothing = np.zeros(0, np.int64)
     assert peer_cut(nothing, nothing, np.zeros(0)).largest == 1

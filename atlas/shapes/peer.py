@@ -23,10 +23,21 @@ TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class PeerCut:
-    """The cut that their rule chooses, and how many features its largest component has."""
+    """The cut that their rule chooses.
+
+    Attributes
+    ----------
+    cut : float
+        Smallest Jaccard index of an edge.
+    largest : int
+        Features of the largest component at that cut.
+    in_range : bool
+        Whether they are as many as the rule aims at; if not, no midpoint gave as many, and this one came closest.
+    """
 
     cut: float
     largest: int
+    in_range: bool
 
 
 def peer_scores(
@@ -101,8 +112,9 @@ def peer_cut(
     best: PeerCut | None = None
     while best is None or top - bottom > tolerance:
         middle = (bottom + top) / 2
-        found = PeerCut(middle, _largest(a, b, jaccard, middle))
-        if low <= found.largest <= high:
+        largest = _largest(a, b, jaccard, middle)
+        found = PeerCut(middle, largest, low <= largest <= high)
+        if found.in_range:
             return found
         bottom, top = (bottom, middle) if found.largest < low else (middle, top)
         if best is None or abs(found.largest - (low + high) / 2) < abs(best.largest - (low + high) / 2):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from atlas.artifacts import Artifact, Run, Spec
 from atlas.communities.stage import graph_of
+from atlas.counting.rules import rule_names
 from atlas.counting.stage import COUNTS, PAIRS
 from atlas.errors import InputError
 from atlas.files import write_table
@@ -23,8 +25,10 @@ from atlas.shapes.peer import TOLERANCE, peer_clusters, peer_cut, peer_scores
 from atlas.shapes.topology import Topology, topology
 
 PEER = "45-peer"
+METHOD = "clarke2024"
 RULE = "abs:1.5"
 SCORES = ("peer_hub_spoke", "peer_strongly_connected", "peer_linear")
+_FEWEST = 4  # members from which on star, clique and chain are three different graphs
 
 
 def peer(run: Run) -> Artifact:
@@ -33,15 +37,31 @@ def peer(run: Run) -> Artifact:
     A feature fires above 1.5; edges are the pairs whose Jaccard index reaches the cut of `peer_cut`;
     clusters are the connected components of two features or more. No pair is tested, and no feature
     is left out as dead or dense. Beside their scores stands the class that the same graph has here by
-    topology alone. It is there to compare: nothing else reads it.
+    topology alone. It is there to compare: the graph shows it, and nothing else reads it.
 
     Raises
     ------
     InputError
         The rule `abs:1.5` was not counted, or no pair meets under it (fault 48).
     """
-    require_rule(run, RULE, needed="their features fire by it")
-    return run.produce(Spec(PEER, {"method": "clarke2024"}, (COUNTS,)), lambda directory: _compute(run, directory))
+    require_peer_rule(run)
+    return run.produce(Spec(PEER, {"method": METHOD}, (COUNTS,)), lambda directory: _compute(run, directory))
+
+
+def check_peer_rule(rules: Sequence[str]) -> None:
+    """Raise `InputError` where the rules that are to be counted leave out theirs."""
+    names = rule_names(rules)
+    if RULE not in names:
+        words = " ".join(f"--rule {name}" for name in (*names[1:], RULE))
+        raise InputError(
+            f"features fire by the rule {RULE} in the method {METHOD}, and it is not to be counted",
+            f"give {words}, or leave --method {METHOD} out",
+        )
+
+
+def require_peer_rule(run: Run) -> None:
+    """Raise `InputError` where a run has no counts of their rule, with the command that counts it, too."""
+    require_rule(run, RULE, needed=f"features fire by it in the method {METHOD}")
 
 
 def _compute(run: Run, directory: Path) -> dict[str, Any]:
@@ -57,18 +77,21 @@ def _compute(run: Run, directory: Path) -> dict[str, Any]:
     columns = {name: [getattr(one, name) for one in numbers] for name in ("size", "n_edges", *names[1:], "hub")}
     shapes = [community_shape(one, Evidence()) for one in numbers]
     rows = {"peer_cluster": np.arange(len(numbers)), **columns, **dict(zip(SCORES, scores.T, strict=True))}
-    write_table(directory, "peer_clusters", rows | {"shape": shapes})
+    highest = [
+        SCORES[place] if one.size >= _FEWEST else None for place, one in zip(scores.argmax(1), numbers, strict=True)
+    ]
+    write_table(directory, "peer_clusters", rows | {"highest_score": highest, "shape": shapes})
     members = np.flatnonzero(label < len(numbers))
     write_table(directory, "peer_membership", {"index": members, "peer_cluster": label[members]})
-    highest = Counter(SCORES[place] for place in scores.argmax(1)[[one.size > 3 for one in numbers]])
     return {
         "rule": RULE,
-        "jaccard_cut": found.cut,
-        "largest": found.largest,
+        "peer_cut": found.cut,
+        "peer_largest": found.largest,
+        "peer_in_range": found.in_range,
         "n_clusters": len(numbers),
         "n_features": len(members),
         "n_edges": int(kept.sum()),
-        "highest_score": dict(highest),
+        "highest_score": dict(Counter(name for name in highest if name is not None)),
         "shapes": dict(Counter(shapes)),
     }
 

@@ -128,9 +128,20 @@ def _found(figures: dict[str, Any]) -> list[tuple[str, str]]:
         ("hierarchy", f"{kin['n_direct']:,} direct pairs of parent and child (firings of {kin['rule']}), "
                       f"{kin['n_roots']:,} roots, {kin['max_depth']} generations at most; "
                       f"{kin['n_same_as']:,} pairs are the same"),
+        ("halves", _halves(figures["replicated"], figures["half_documents"])),
         ("clustering", f"{figures['clustering']['real']:.2f} mean local clustering "
                        f"({figures['clustering']['rewired']:.2f} rewired)"),
     ]  # fmt: skip
+
+
+def _halves(shares: dict[str, float], documents: list[int]) -> str:
+    """Return what holds again in both halves of the documents, of what both could show."""
+    named = (
+        ("edges", "edges, CO_OCCURS"), ("exclusions", "edges, EXCLUDES"), ("parents", "parents, direct"),
+        ("fine memberships", "members, fine"), ("hub-spoke egos", "classes of egos, hub-spoke"),
+    )  # fmt: skip
+    said = [f"{100 * shares[key]:.0f} % of {name}" for name, key in named if key in shares]
+    return f"{', '.join(said)} hold again in each ({documents[0]} and {documents[1]} documents)" if said else "none"
 
 
 def _census(summary: Summary) -> Table:

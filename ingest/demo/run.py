@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atlas.ingest import cli as stages
+from atlas.ingest import stages
 from atlas.ingest.demo.summary import Summary, summarise
 from atlas.ingest.interrupt import checkpoint
 from atlas.ingest.paths import cache_home, data_home
@@ -90,7 +90,7 @@ def _build(run: Run, *, corpus: Path, tokens: int | None, device: str, model: Pa
         "batch_size": BATCH_SIZE,
     }
     stages.stage_activations(run, **settings)
-    for stage in (stages.stage_counts, stages.stage_edges, stages.stage_clusters, stages.stage_structure):
+    for stage, _ in stages.STAGES[1:-1]:
         checkpoint()
         stage(run)
 

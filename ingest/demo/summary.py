@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from atlas.artifacts import Run
     from atlas.ingest.server.home import ServerInfo
 
-STAGES = ("10-activations", "20-counts", "30-edges", "40-clusters", "50-structure")
+STAGES = ("10-activations", "20-counts", "30-edges", "40-clusters", "50-structure", "55-replication")
 BEST = 3
 MOST_LEAVES = 16
 MOST_ROWS = 5000
@@ -89,6 +89,7 @@ def _figures(run: Run, name: str) -> dict[str, Any]:
         **{key: edges.parameters[key] for key in asked},
         "n_clusters": run.artifact("40-clusters").results["n_clusters"],
         **{key: run.artifact("40-clusters").results[key] for key in ("resolutions", "level_stability", "hierarchy")},
+        **{key: run.artifact("55-replication").results[key] for key in ("half_documents", "replicated")},
         "clustering": run.artifact("50-structure").results["clustering"],
         "ego_basis": run.artifact("50-structure").results["ego_basis"],
     }  # fmt: skip

@@ -1,0 +1,175 @@
+"""What the commands `atlas ingest ...` do: a function for each stage, and which options it takes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from atlas.artifacts import Artifact, Run
+
+    Stage = tuple[Callable[..., Artifact], tuple[str, ...]]
+
+logger = logging.getLogger("atlas")
+
+NAMES: tuple[str, ...] = ("activations", "counts", "edges", "clusters", "structure", "replication", "graph")
+"""The stages in order, by the names of their commands."""
+
+
+def stage_activations(
+    run: Run,
+    *,
+    model: str | Path | None = None,
+    sae: str | Path | None = None,
+    corpus: Any = None,
+    text_column: str = "text",
+    split: str = "train",
+    subset: str | None = None,
+    **given: Any,
+) -> Artifact:
+    """Return `10-activations`."""
+    from atlas.ingest.activations import activations
+    from atlas.ingest.corpus import open_corpus
+
+    if model is None or sae is None or corpus is None:
+        missing = next(name for name, value in (("model", model), ("sae", sae), ("corpus", corpus)) if value is None)
+        raise click.UsageError(f"Missing option '--{missing}'.")
+    opened = open_corpus(corpus, text_column=text_column, split=split, subset=subset)
+    return activations(run, model=model, sae=sae, corpus=opened, **given)
+
+
+def stage_counts(
+    run: Run,
+    *,
+    memory: int = 4 * 2**30,
+    threads: int | None = None,
+    device: str = "auto",
+    scheduler: str | None = None,
+    **given: Any,
+) -> Artifact:
+    """Return `20-counts`."""
+    from atlas.counting.passes import Settings
+    from atlas.counting.stage import count
+    from atlas.ingest.progress import progress
+
+    settings = Settings(memory, threads, "cpu" if device == "mps" else device)  # only models run on mps
+    if scheduler is not None:
+        from atlas.ingest.cluster import count_on
+
+        return count_on(run, scheduler, settings=settings, track=progress, **given)
+    return count(run, settings=settings, track=progress, **given)
+
+
+def stage_edges(
+    run: Run,
+    *,
+    q: float = 0.05,
+    min_joint: int = 5,
+    min_lift: float = 2.0,
+    min_firings: int = 20,
+    max_density: float = 0.1,
+    fdr: str = "bh",
+    memory: int = 4 * 2**30,
+    threads: int | None = None,
+    device: str = "auto",
+    **given: Any,
+) -> Artifact:
+    """Return `30-edges`."""
+    from atlas.association import associate
+    from atlas.association.testing import Gates
+    from atlas.counting.passes import Settings
+    from atlas.ingest.progress import progress
+
+    _require_index(run)
+    gates = Gates(q, min_joint, min_lift, min_firings, max_density, fdr)
+    settings = Settings(memory, threads, "cpu" if device == "mps" else device)  # only models run on mps
+    return associate(run, gates=gates, settings=settings, track=progress, **given)
+
+
+def stage_clusters(run: Run, **given: Any) -> Artifact:
+    """Return `40-clusters`."""
+    from atlas.communities import cluster
+    from atlas.ingest.progress import progress
+
+    _require_index(run)
+    return cluster(run, track=progress, **given)
+
+
+def stage_peer(run: Run) -> Artifact:
+    """Return `45-peer`, the clusters by the method of others."""
+    from atlas.shapes.peer_stage import peer
+
+    return peer(run)
+
+
+def stage_structure(run: Run, *, grid: bool = True, **given: Any) -> Artifact:
+    """Return `50-structure`."""
+    from atlas.ingest.progress import progress
+    from atlas.shapes import structure
+
+    _require_index(run)
+    return structure(run, track=progress, **(given if grid else given | {"grid_cuts": ()}))
+
+
+def stage_replication(
+    run: Run, *, memory: int = 4 * 2**30, threads: int | None = None, seed: int = 0
+) -> Artifact:
+    """Return `55-replication`."""
+    from atlas.counting.passes import Settings
+    from atlas.ingest.progress import progress
+    from atlas.replication import replicate
+
+    _require_index(run)
+    return replicate(run, seed=seed, settings=Settings(memory, threads, "cpu"), track=progress)
+
+
+def stage_graph(run: Run, *, name: str | None = None, replace: bool = False) -> Artifact:
+    """Return `60-neo4j`, loaded into the server that the environment names, or the managed one."""
+    from atlas.ingest.connection import open_driver, resolve_target
+    from atlas.ingest.graph import load_run
+
+    target = resolve_target()
+    logger.info("graph: into %s", target)
+    with open_driver(target) as driver:
+        _, artifact = load_run(
+            run,
+            driver,
+            name=name or run.path.resolve().name,
+            target=str(target),
+            database=target.database,
+            replace=replace,
+        )
+    return artifact
+
+
+_SOURCE = (
+    "model", "sae", "sae_id", "corpus", "text_column", "split", "subset", "tokens", "context", "prepend_bos", "hook",
+    "special_tokens",
+    "norm_scaling_factor",
+    "precision", "batch_size", "shard_tokens", "contexts", "device", "expect_l0",
+)  # fmt: skip
+_TESTING = (
+    "q", "min_joint", "min_lift", "min_firings", "max_density", "fdr", "excludes", "backbone", "phi_cut",
+    "target_degree", "alpha", "top_k", "basis", "control", "seed", "memory", "threads", "device",
+)  # fmt: skip
+STAGES: tuple[Stage, ...] = (
+    (stage_activations, _SOURCE),
+    (stage_counts, ("rules", "sums", "prune", "threads", "device", "span", "memory")),
+    (stage_edges, _TESTING),
+    (stage_clusters, ("resolutions", "signed", "seed")),
+    (stage_structure, ("grid", "grid_cuts", "seed")),
+    (stage_replication, ("memory", "threads", "seed")),
+    (stage_graph, ("name", "replace")),
+)
+"""Every stage in order, with the options that it takes."""
+
+
+def _require_index(run: Run) -> None:
+    """Refuse a run that keeps a reservoir of contexts before a stage that reads every firing begins."""
+    from atlas.firings import Firings
+
+    Firings(run.artifact("10-activations").path).require_index()
