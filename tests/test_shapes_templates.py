@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-import atlas.shapes.placements
 from atlas.shapes import connected_graphs, describe
 from atlas.shapes.placements import path_edges
 
@@ -152,15 +151,12 @@ def noisy(kind: str, n: int, rng: np.random.Generator) -> igraph.Graph:
 
 
 @pytest.mark.parametrize("kind", ["chain", "ring", "star", "bipartite", "core-periphery"])
-def test_building_and_searching_miss_little_and_make_nothing_up(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_building_and_searching_miss_little_and_make_nothing_up(kind: str) -> None:
     """On noisy shapes of 14 nodes, which are placed exactly, the ways for larger graphs find the same class."""
     rng = np.random.default_rng(5)
     same = 0
     for graph in [noisy(kind, 14, rng) for _ in range(20)]:
-        exact = describe(graph)
-        with monkeypatch.context() as patch:
-            patch.setattr(atlas.shapes.placements, "EXACT", 2)
-            found = describe(graph)
+        exact, found = describe(graph), describe(graph, exact=2)
         assert exact is not None
         assert found is not None
         assert all(bits >= exact.lengths[name] - 1e-9 for name, bits in found.lengths.items())
@@ -179,16 +175,13 @@ def test_large_ideal_graphs_keep_their_names() -> None:
         assert found.template == name
 
 
-def test_paths_are_built_exactly_on_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_are_built_exactly_on_trees() -> None:
     """On random trees of 13 nodes the built paths have as many edges as the best ones."""
     rng = np.random.default_rng(7)
     for _ in range(30):
         tree = igraph.Graph(13, [(int(rng.integers(0, i)), i) for i in range(1, 13)])
         adjacency = np.array(tree.get_adjacency().data, np.int64)
-        exact = path_edges(adjacency)
-        with monkeypatch.context() as patch:
-            patch.setattr(atlas.shapes.placements, "EXACT", 2)
-            assert path_edges(adjacency) == exact
+        assert path_edges(adjacency, exact=2) == path_edges(adjacency)
 
 
 def test_a_graph_too_large_to_lay_templates_over_has_the_lengths_that_need_no_search() -> None:

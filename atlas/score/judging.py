@@ -7,12 +7,14 @@ from collections.abc import Iterable, Sequence
 import igraph
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import binom
 
+from atlas.association.null import upper_tail
 from atlas.association.testing import Gates, alive_features
 from atlas.communities import LEVELS
 from atlas.communities.agreement import adjusted_mutual_information
 from atlas.communities.leiden import by_size, seeded
-from atlas.score.latent import Bools, Expected
+from atlas.score.latent import Bools, Expected, Floats
 from atlas.score.pipeline import Edges, Found
 from atlas.score.worlds import World, ancestors
 
@@ -33,7 +35,9 @@ def judge(world: World, found: Found) -> Counts:
     if not world.expected.dependent.any():
         counts = claim_counts(found.edges, planted=len(found.firing_count))
     else:
+        n_tokens = len(world.sample.items)
         counts = edge_counts(world.expected, found.edges, alive=alive, planted=truth.planted)
+        counts["edges: power"] = power(world.expected, found, alive=alive, n_tokens=n_tokens)
         counts |= exclusion_counts(world.expected, found.edges.excluded)
         if world.name == "W3":
             own = claim_counts(found.edges, planted=truth.planted)
@@ -56,8 +60,8 @@ def edge_counts(expected: Expected, edges: Edges, *, alive: Integers, planted: i
 
     A claim is true where the generator makes the pair dependent. Recall is over the dependent pairs
     of alive features with expected joint count >= 10 and lift_d >= 2.5; once over all, once over those of
-    planted features alone, and once with a lift that is not corrected for uneven tokens: pairs that the
-    correction brings near the gate of 2 are then among them.
+    planted features alone, and once with a lift_d that is not corrected for uneven tokens: pairs that
+    the correction brings near the gate of 2 are then among them.
 
     Parameters
     ----------
@@ -67,9 +71,7 @@ def edge_counts(expected: Expected, edges: Edges, *, alive: Integers, planted: i
         Features below it are the world's own.
     """
     true = expected.dependent[edges.a, edges.b]
-    tested = np.isin(np.arange(len(expected.joint)), alive)
-    shown = np.triu(expected.dependent & (expected.joint >= MIN_JOINT), 1) & tested[:, None] & tested[None, :]
-    wanted = shown & (expected.lift_d >= MIN_LIFT)
+    wanted = _to_be_found(expected, expected.lift_d, alive)
     claimed = np.zeros_like(wanted)
     claimed[edges.a, edges.b] = True
     return {
@@ -77,8 +79,39 @@ def edge_counts(expected: Expected, edges: Edges, *, alive: Integers, planted: i
         "edges: false-discovery rate": (float(1 - true.mean()) if len(true) else 0.0, 1),
         "edges: recall": _share(claimed, wanted),
         "edges: recall, planted": _share(claimed[:planted, :planted], wanted[:planted, :planted]),
-        "edges: recall, lift uncorrected": _share(claimed, shown & (expected.lift >= MIN_LIFT)),
+        "edges: recall, lift uncorrected": _share(claimed, _to_be_found(expected, expected.lift_d_uncorrected, alive)),
     }
+
+
+def _to_be_found(expected: Expected, lift_d: Floats, alive: Integers) -> Bools:
+    """Return which pairs a < b of alive features are dependent, and strongly enough for recall."""
+    tested = np.isin(np.arange(len(lift_d)), alive)
+    strong = expected.dependent & (expected.joint >= MIN_JOINT) & (lift_d >= MIN_LIFT)
+    return np.triu(strong, 1) & tested[:, None] & tested[None, :]
+
+
+def power(expected: Expected, found: Found, *, alive: Integers, n_tokens: int) -> tuple[float, int]:
+    """Return how many of the pairs that recall is over the test can be expected to find, and their number.
+
+    Given its firings, the rarer feature fires with the other in a binomial number of them, whose mean is
+    the expected joint count. The power is the probability that this number passes the gates and has
+    p <= q k / m against the generator's E_d, with k pairs claimed of m. Joint firings count as
+    independent of each other: for features that fire in bursts the power is too high.
+    """
+    a, b = np.nonzero(_to_be_found(expected, expected.lift_d, alive))
+    n, gates = found.firing_count, Gates()
+    p_cut = gates.q * len(found.edges.a) / (len(alive) * (len(alive) - 1) / 2)
+    rarer, joint = np.minimum(n[a], n[b]), expected.joint[a, b]
+    e = joint / expected.lift_d[a, b]
+    variance = e * (1 - n[a] / n_tokens) * (1 - n[b] / n_tokens)
+    too_few, enough = np.zeros_like(rarer), rarer + 1
+    while (enough - too_few > 1).any():
+        middle = (too_few + enough) // 2
+        gated = (middle >= gates.min_joint) & (middle >= gates.min_lift * e)
+        passes = gated & (upper_tail(middle, e, variance) <= p_cut)
+        too_few, enough = np.where(passes, too_few, middle), np.where(passes, middle, enough)
+    passing = np.asarray(binom.sf(enough - 1, rarer, np.minimum(joint / rarer, 1)))
+    return float(passing.sum()), len(joint)
 
 
 def _share(claimed: Bools, wanted: Bools) -> tuple[int, int]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from atlas.counting.strata import span_labels
+
+Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 MAX_DENSITY = 0.1
@@ -39,6 +42,14 @@ class Cause:
     def presence(self) -> Floats:
         """Probability that it is there on a token, for each kind: 1 - (1 - rate / run)^run."""
         return 1 - (1 - np.asarray(self.rates) / self.run) ** self.run
+
+    def presence_twice(self, lag: int) -> Floats:
+        """Probability that it is there on a token and `lag` tokens later, lag < run, for each kind.
+
+        P(both) = P(one) + P(other) - P(either), and it is on either unless it begins on none of run + lag tokens.
+        """
+        either = 1 - (1 - np.asarray(self.rates) / self.run) ** (self.run + lag)
+        return 2 * self.presence - either
 
 
 @dataclass(frozen=True)
@@ -100,18 +111,19 @@ class Expected:
     ----------
     joint : float64, shape (d, d)
         Expected joint firings.
-    lift : float64, shape (d, d)
-        `joint` over what independence within each document would give; 0 where neither is expected.
     lift_d : float64, shape (d, d)
-        The same with that expectation corrected for the world's uneven tokens, as the stage corrects it.
+        `joint` over the expectation of E_d = sum_d rho_d n_id n_jd / T_d over strata; 0 where neither is expected.
+        E_d is made of the counts in each stratum, so what lasts many tokens and is in few strata raises it.
+    lift_d_uncorrected : float64, shape (d, d)
+        The same without rho_d, the correction for uneven tokens.
     dependent, exclusive : bool, shape (d, d)
         Whether the two fire together more than independent ones, or less: the truth of an edge. The level
         of a token is given, too: features that only share busy tokens are independent.
     """
 
     joint: Floats
-    lift: Floats
     lift_d: Floats
+    lift_d_uncorrected: Floats
     dependent: Bools
     exclusive: Bools
 
@@ -172,15 +184,16 @@ def _rows(
     return [np.flatnonzero(which == number) for number in range(len(group))]
 
 
-def document_crowding(drawn: Sample) -> Floats:
-    """Return rho_d = T_d sum_t L_t (L_t - 1) / (sum_t L_t)^2 of each document.
+def stratum_crowding(drawn: Sample) -> Floats:
+    """Return rho_d = T_d sum_t L_t (L_t - 1) / (sum_t L_t)^2 of each stratum.
 
     L_t counts the features that fire on a token and on at most a tenth of all.
     """
     tested = drawn.firing.mean(0) <= MAX_DENSITY
     level = drawn.firing[:, tested].sum(1, dtype=np.float64)
-    total = np.bincount(drawn.document, level)
-    pairs = np.bincount(drawn.document) * np.bincount(drawn.document, level * (level - 1))
+    labels = span_labels(drawn.document)
+    total = np.bincount(labels, level)
+    pairs = np.bincount(labels) * np.bincount(labels, level * (level - 1))
     rho: Floats = np.divide(pairs, total**2, out=np.ones(len(total)), where=total > 0)
     return rho
 
@@ -192,28 +205,69 @@ def expected_pairs(generator: Generator, *, crowding: Floats | None = None) -> E
     causes e of presence r_e and probabilities w: P(i and j silent) = q_i q_j prod (1 - A_i - A_j + B_ij) /
     ((1 - A_i)(1 - A_j)) over the groups that touch both, and P(i and j) = 1 - q_i - q_j + P(i and j silent).
 
+    Of two tokens of a stratum l apart the same holds, over the causes that last longer than l alone. With
+    D_ij(l) = P(i on one and j on the other) - P(i) P(j) the expectation of n_id n_jd / T_d is
+    T_d P(i) P(j) + D_ij(0) + 2 sum_l (1 - l / T_d) D_ij(l).
+
     Parameters
     ----------
     crowding
-        rho_d of each document, for `lift_d`; 1 where none is given.
+        rho_d of each stratum, for `lift_d`; 1 where none is given.
     """
     silent, ratio = _silence(generator)
-    n_kinds, d = silent.shape
-    rho = np.ones(len(generator.kinds)) if crowding is None else crowding
-    tokens = np.bincount(generator.kinds, generator.lengths, minlength=n_kinds)
-    crowded = np.bincount(generator.kinds, generator.lengths * rho, minlength=n_kinds)
-    joint, alone, corrected = np.zeros((d, d)), np.zeros((d, d)), np.zeros((d, d))
+    (n_kinds, d), lasting = silent.shape, _lasting(generator)
+    labels, document = span_labels(generator.document), generator.document
+    sizes = np.bincount(labels).astype(np.float64)
+    kinds = generator.kinds[document[np.searchsorted(labels, np.arange(len(sizes)))]]
+    rho = np.ones(len(sizes)) if crowding is None else crowding
+    joint, alone, corrected, uncorrected = (np.zeros((d, d)) for _ in range(4))
     for k in range(n_kinds):
-        q = np.exp(silent[k])
+        q, some = np.exp(silent[k]), kinds == k
         both = np.outer(1 - q, 1 - q)
-        joint += tokens[k] * (1 - q[:, None] - q[None, :] + np.outer(q, q) * np.exp(ratio[k]))
-        alone += tokens[k] * both
-        corrected += crowded[k] * both
+        excess = {0: 1 - q[:, None] - q[None, :] + np.outer(q, q) * np.exp(ratio[k]) - both}
+        for lag, (features, apart) in lasting.items():
+            excess[lag] = np.zeros((d, d))
+            excess[lag][np.ix_(features, features)] = np.outer(q[features], q[features]) * np.expm1(apart[k])
+        joint += sizes[some].sum() * (both + excess[0])
+        alone += sizes[some].sum() * both
+        corrected += _expected_within(both, excess, sizes[some], rho[some])
+        uncorrected += _expected_within(both, excess, sizes[some], np.ones(some.sum()))
     joint = np.maximum(joint, 0.0)  # exclusive pairs are 0 but for rounding
-    lift = np.divide(joint, alone, out=np.zeros((d, d)), where=alone > 0)
-    lift_d = np.divide(joint, corrected, out=np.zeros((d, d)), where=corrected > 0)
+    lift_d, plain = (np.divide(joint, e, out=np.zeros((d, d)), where=e > 0) for e in (corrected, uncorrected))
     other = ~np.eye(d, dtype=bool) & (alone > 0)
-    return Expected(joint, lift, lift_d, other & (lift > 1 + TOLERANCE), other & (lift < 1 - TOLERANCE))
+    more, less = joint > (1 + TOLERANCE) * alone, joint < (1 - TOLERANCE) * alone
+    return Expected(joint, lift_d, plain, other & more, other & less)
+
+
+def _expected_within(both: Floats, excess: dict[int, Floats], sizes: Floats, rho: Floats) -> Floats:
+    """Return sum_d rho_d E[n_id n_jd] / T_d over strata of one kind, from P(i) P(j) and D_ij by lag."""
+    found: Floats = (rho * sizes).sum() * both
+    for lag, some in excess.items():
+        pairs = np.maximum(1 - lag / sizes, 0) * (1 if lag == 0 else 2)
+        found = found + (rho * pairs).sum() * some
+    return found
+
+
+def _lasting(generator: Generator) -> dict[int, tuple[Integers, Floats]]:
+    """Return of each lag the features of the causes that last longer, and log P(both silent) / (q_i q_j) of pairs.
+
+    One is silent on a token and the other on the one `lag` tokens later; shape (n_kinds, n, n).
+    """
+    single = [group[0] for group in generator.groups if len(group) == 1]
+    causes = [cause for cause in single if cause.run > 1 and len(cause.effects) > 1]
+    features = np.unique([feature for cause in causes for feature, _ in cause.effects]).astype(np.int64)
+    found: dict[int, tuple[Integers, Floats]] = {}
+    for lag in range(1, max((cause.run for cause in causes), default=1)):
+        ratio = np.zeros((generator.items.shape[0], len(features), len(features)))
+        for cause in causes:
+            if cause.run > lag:
+                at = np.searchsorted(features, [feature for feature, _ in cause.effects])
+                w = np.array([probability for _, probability in cause.effects])
+                a, twice = np.outer(cause.presence, w), cause.presence_twice(lag)
+                both = 1 - a[:, :, None] - a[:, None, :] + twice[:, None, None] * np.outer(w, w)
+                ratio[:, at[:, None], at[None, :]] += np.log(both / ((1 - a[:, :, None]) * (1 - a[:, None, :])))
+        found[lag] = features, ratio
+    return found
 
 
 def _silence(generator: Generator) -> tuple[Floats, Floats]:

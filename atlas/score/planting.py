@@ -17,6 +17,8 @@ REACH = 0.32
 """Causes that such a feature follows, as expected causes a token: more would leave no lift."""
 FOLLOWED = 0.95
 """Share of its firings that come from them, at most."""
+MAX_RATE = 0.95
+"""Largest probability of a cause on a token, which a topic may raise it to."""
 LIFT = 4.0
 """How much more often it fires where such a cause is there, at most, over its density."""
 
@@ -70,7 +72,8 @@ class Planting:
         leveled: bool = False,
     ) -> None:
         """Add a cause of these rates, one for each kind of document."""
-        self.groups.append((Cause(tuple(np.asarray(rates).tolist()), tuple(effects), run, leveled),))
+        bounded = np.minimum(rates, MAX_RATE).tolist()
+        self.groups.append((Cause(tuple(bounded), tuple(effects), run, leveled),))
 
     def concentrated(self, rate: float, kind: int, *, inside: float | None = None) -> Floats:
         """Return rates that are `inside` in one kind and 0 elsewhere, or of mean `rate`, 19 in 20 of it in there."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from atlas.score.latent import Expected, Sample, document_crowding, expected_pairs, sample
+from atlas.score.latent import Expected, Sample, expected_pairs, sample, stratum_crowding
 from atlas.score.planting import Planting
 
 N_TOKENS = 80_000
@@ -264,11 +264,11 @@ def planted_world(name: str, seed: int, *, background: bool = False, small: bool
         p.background()
     generator = p.generator()
     drawn = sample(generator, rng)
-    expected = expected_pairs(generator, crowding=document_crowding(drawn))
+    expected = expected_pairs(generator, crowding=stratum_crowding(drawn))
     if name == "W11":
         drawn = shuffled(drawn, rng, shift=background)
         none = np.zeros_like(expected.dependent)
-        expected = replace(expected, lift=np.ones_like(expected.lift), dependent=none, exclusive=none)
+        expected = replace(expected, dependent=none, exclusive=none)
     return World(name, drawn, truth, expected)
 
 

@@ -21,29 +21,31 @@ EXACT = 16
 MAX_STEPS = 20_000
 
 
-def path_edges(adjacency: Matrix) -> int:
+def path_edges(adjacency: Matrix, *, exact: int = EXACT) -> int:
     """Return the most edges of the graph that lie on disjoint paths: n - 1 where one path runs through all.
 
-    Exact up to 16 nodes and on forests; above, a lower bound.
+    Exact up to `exact` nodes and on forests; above, a lower bound.
     """
-    if len(adjacency) <= EXACT:
+    if len(adjacency) <= exact:
         return len(adjacency) - int(_cover(_masks(adjacency))[0])
     return _greedy_path_edges(adjacency)
 
 
-def has_ring(adjacency: Matrix) -> bool:
+def has_ring(adjacency: Matrix, *, exact: int = EXACT) -> bool:
     """Return whether a ring runs through all nodes (a Hamiltonian cycle).
 
-    Exact up to 16 nodes; above, False also where 20,000 steps of the search did not find it.
+    Exact up to `exact` nodes; above, False also where 20,000 steps of the search did not find it.
     """
     if len(adjacency) < 3 or adjacency.sum(0).min() < 2:
         return False
-    if len(adjacency) <= EXACT:
+    if len(adjacency) <= exact:
         return bool(_cover(_masks(adjacency))[1])
     return bool(_search_ring(np.argsort(-adjacency, axis=1, kind="stable"), adjacency.sum(0), adjacency))
 
 
-def two_part_lengths(adjacency: Matrix, cut_length: Lengths, core_length: Lengths) -> tuple[float, float]:
+def two_part_lengths(
+    adjacency: Matrix, cut_length: Lengths, core_length: Lengths, *, exact: int = EXACT
+) -> tuple[float, float]:
     """Return the shortest code length of a bipartite and of a core-periphery placement.
 
     Parameters
@@ -55,11 +57,11 @@ def two_part_lengths(adjacency: Matrix, cut_length: Lengths, core_length: Length
 
     Notes
     -----
-    Exact up to 16 nodes. Above, nodes are moved from part to part one at a time, each time the one
+    Exact up to `exact` nodes. Above, nodes are moved from part to part one at a time, each time the one
     that shortens the code most, from the best beginnings of five orders of the nodes.
     """
     n = len(adjacency)
-    if n <= EXACT:
+    if n <= exact:
         most_between, fewest_inside = _two_parts(_masks(adjacency))
         size = np.arange(n + 1)
         edges = int(adjacency.sum()) // 2

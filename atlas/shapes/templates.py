@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln
 
-from atlas.shapes.placements import Matrix, has_ring, path_edges, two_part_lengths
+from atlas.shapes.placements import EXACT, Matrix, has_ring, path_edges, two_part_lengths
 
 Template = Literal["star", "chain", "ring", "bipartite", "core-periphery", "undetermined"]
 Floats = npt.NDArray[np.float64]
@@ -43,7 +43,7 @@ class Description:
     lengths: dict[str, float]
 
 
-def describe(graph: igraph.Graph) -> Description | None:
+def describe(graph: igraph.Graph, *, exact: int = EXACT) -> Description | None:
     """Return how a graph is described most shortly; None below four nodes.
 
     The length of a template with M edges, laid over a graph of n nodes and m edges so that k edges
@@ -69,6 +69,8 @@ def describe(graph: igraph.Graph) -> Description | None:
     ----------
     graph
         Simple and undirected.
+    exact
+        Nodes up to which every placement is gone through, in 2^n steps; larger graphs are searched.
 
     References
     ----------
@@ -84,7 +86,7 @@ def describe(graph: igraph.Graph) -> Description | None:
         adjacency = np.zeros((n, n), np.int64)
         ends = np.asarray(graph.get_edgelist(), np.int64).reshape(-1, 2)
         adjacency[ends[:, 0], ends[:, 1]] = adjacency[ends[:, 1], ends[:, 0]] = 1
-        lengths |= _paths(adjacency, n, m, random) | _two_parts(adjacency, n, m, random)
+        lengths |= _paths(adjacency, m, random, exact) | _two_parts(adjacency, m, random, exact)
     found = sorted((bits, name) for name, bits in lengths.items() if name != "random")
     best, name = found[0]
     margin = max(min(random, found[1][0]) - best, 0.0)
@@ -100,20 +102,22 @@ def _one_role(graph: igraph.Graph) -> dict[str, float]:
     return {"star": star, "clique": clique}
 
 
-def _paths(adjacency: Matrix, n: int, m: int, random: float) -> dict[str, float]:
+def _paths(adjacency: Matrix, m: int, random: float, exact: int) -> dict[str, float]:
     """Return the lengths of chain and ring, where even the best placement thinkable beats the random graph."""
+    n = len(adjacency)
     ways = (math.lgamma(n + 1) / math.log(2) - 1, math.lgamma(n) / math.log(2) - 1)
     most = min(int(np.minimum(adjacency.sum(0), 2).sum()) // 2, n - 1)
     found = {}
     if ways[0] + float(_differing(n, m, n - 1, most)) < random:
-        found["chain"] = ways[0] + float(_differing(n, m, n - 1, path_edges(adjacency)))
-    if m >= n and ways[1] + float(_differing(n, m, n, n)) < random and has_ring(adjacency):
+        found["chain"] = ways[0] + float(_differing(n, m, n - 1, path_edges(adjacency, exact=exact)))
+    if m >= n and ways[1] + float(_differing(n, m, n, n)) < random and has_ring(adjacency, exact=exact):
         found["ring"] = ways[1] + float(_differing(n, m, n, n))
     return found
 
 
-def _two_parts(adjacency: Matrix, n: int, m: int, random: float) -> dict[str, float]:
+def _two_parts(adjacency: Matrix, m: int, random: float, exact: int) -> dict[str, float]:
     """Return the lengths of the two-part templates, where their best placement thinkable beats the random graph."""
+    n = len(adjacency)
 
     def bipartite(part: npt.NDArray[np.int64], between: npt.NDArray[np.int64]) -> Floats:
         return math.log2(2 ** (n - 1) - 1 - n) + _differing(n, m, part * (n - part), between)
@@ -129,7 +133,7 @@ def _two_parts(adjacency: Matrix, n: int, m: int, random: float) -> dict[str, fl
     )
     if thinkable >= random:
         return {}
-    cut, core = two_part_lengths(adjacency, bipartite, core_periphery)
+    cut, core = two_part_lengths(adjacency, bipartite, core_periphery, exact=exact)
     return {"bipartite": cut, "core-periphery": core}
 
 
