@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import importlib
+import importlib.util
 import json
 import os
 import random
@@ -110,7 +112,8 @@ def rounds(folder: Path, words: list[str], *, times: int, seed: int, prepared: P
             shutil.copytree(prepared, run)
         return run
 
-    undisturbed([*words, "--run", str(fresh("first"))], log)  # compiles and caches, so that it is not timed
+    if prepared is not None:  # compiles and caches, so that it is not timed: from text, the model takes far longer
+        undisturbed([*words, "--run", str(fresh("first"))], log)
     reference = fresh("reference")
     seconds = undisturbed([*words, "--run", str(reference)], log)
     wanted = contents(reference)
@@ -124,28 +127,42 @@ def rounds(folder: Path, words: list[str], *, times: int, seed: int, prepared: P
     return hit
 
 
+def import_stages() -> None:
+    """Import what every stage needs, before the forks: the rounds then spend their seconds, and meet their ends, at
+    work, and not while they import."""
+    for stage in ("association", "communities", "counting", "hierarchy", "shapes"):
+        importlib.import_module(f"atlas.{stage}.stage")
+    importlib.import_module("atlas.ingest.stages")
+    for module in ("cupy", "pandas"):  # which the stages look for, and do without
+        if importlib.util.find_spec(module):
+            importlib.import_module(module)
+
+
 def from_activations(folder: Path, *, times: int, seed: int) -> int:
     """Kill runs that start from the stored activations of a planted world."""
-    for module in ("numba", "igraph", "scipy.sparse", "pyarrow.parquet"):
-        __import__(module)
+    import_stages()
     with Run(folder / "prepared") as run:
         planted_run(run, n_documents=20, length=300)
     words = ["-q", "ingest", "all", "--from", "counts", "--until", "structure"]
     return rounds(folder, words, times=times, seed=seed, prepared=folder / "prepared")
 
 
-def from_text(folder: Path, *, times: int, seed: int, tokens: int = 6000) -> int:
-    """Kill runs that start from the shipped text, through the demo's model and SAE."""
+def from_text(folder: Path, *, times: int, seed: int, tokens: int = 3000) -> int:
+    """Kill runs that start from the shipped text, through the demo's model and SAE, and end with the counts.
+
+    The stages after them read no text: `from_activations` kills those.
+    """
     from atlas.ingest import extras
     from atlas.ingest.demo.model import demo_model
     from atlas.ingest.demo.run import SAE, TEXT
     from atlas.ingest.paths import cache_home
 
+    import_stages()
     model = demo_model(cache_home())
     for module in ("torch", "transformers", "sae_lens", "transformer_lens.model_bridge"):
         extras.need(module)
     words = ["-q", "ingest", "all", "--model", str(model), "--sae", str(SAE), "--corpus", str(TEXT), "--device", "cpu",
-             "--tokens", str(tokens), "--shard-tokens", "1500", "--until", "structure"]  # fmt: skip
+             "--tokens", str(tokens), "--shard-tokens", "750", "--until", "counts"]  # fmt: skip
     return rounds(folder, words, times=times, seed=seed)
 
 

@@ -424,7 +424,9 @@ def test_a_run_with_a_reservoir_ends_with_the_counts(inputs: dict[str, Path], tm
     assert "--contexts reservoir:64 keeps a sample of each feature's firings, and edges needs" in refused.stderr
     assert "remedy: end with --until counts, or give --contexts all" in refused.stderr
     assert not (tmp_path / "run").exists()
+    produce(tmp_path / "run", inputs, contexts="reservoir:64", shard_tokens=stage.SHARD_TOKENS)  # torch is here already
     counted = atlas("ingest", "all", *given, *run, *reservoir, "--until", "counts", "--json")
+    assert "10-activations: done already" in counted.stderr
     assert counted.returncode == 0, counted.stderr
     assert json.loads(counted.stdout)["n_tokens"] > 0
     for stage_name in ("edges", "structure"):

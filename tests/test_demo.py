@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from atlas.ingest.server.home import ServerInfo
 
 pytestmark = pytest.mark.timeout(900)
-TOKENS = 20_000
+TOKENS = 12_000
 
 
 def demo(*words: str, home: Path, run: Path, name: str = "short") -> subprocess.CompletedProcess[str]:

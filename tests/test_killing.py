@@ -13,7 +13,7 @@ KILLING = [sys.executable, "-W", "ignore::DeprecationWarning", str(Path(__file__
 
 @pytest.mark.parametrize(("words", "rounds"), [(["--times", "17"], 17), (["--times", "3", "--from-text"], 3)])
 def test_fault_41_sigkill_anywhere_changes_no_artifact(words: list[str], rounds: int) -> None:
-    """Seventeen rounds from stored activations, three from text through the real model (a script does 100)."""
+    """Seventeen rounds from stored activations, three from text to counts through the real model (100 by hand)."""
     done = subprocess.run([*KILLING, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     said = done.stdout.split()

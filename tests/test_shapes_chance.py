@@ -18,6 +18,7 @@ from atlas.shapes import (
     Evidence,
     Rules,
     centralization_p,
+    chance,
     chance_of,
     community_shape,
     connected_graphs,
@@ -147,6 +148,17 @@ def test_drawn_graphs_are_uniform(n: int, m: int) -> None:
     exact = np.array([ways[d] for d in sorted(ways)], float)
     found = np.array([drawn[d] for d in sorted(ways)], float)
     assert scipy.stats.chisquare(found, exact / exact.sum() * 4000).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(("n", "m"), [(9, 8), (12, 20), (14, 60)])
+def test_graphs_too_large_for_a_matrix_are_drawn_from_lists_alone(
+    n: int, m: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same walk, step by step."""
+    with_matrix = largest_degrees.__wrapped__(n, m, draws=50)
+    monkeypatch.setattr(chance, "MOST_NEAR", n - 1)
+    assert largest_degrees.__wrapped__(n, m, draws=50).tolist() == with_matrix.tolist()
+    assert len(set(with_matrix.tolist())) > 1
 
 
 def test_drawn_trees_have_the_degrees_of_random_trees() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from itertools import combinations
+from itertools import combinations, permutations
 from pathlib import Path
 
 import igraph
@@ -37,6 +37,7 @@ from atlas.shapes import (
     topology,
 )
 from atlas.shapes.grid import Cell, Egos, Grid, grid_resolutions, stable_cells, stable_cuts, stable_ego_cuts
+from atlas.shapes.rewired import _gain
 from atlas.shapes.stage import wider
 from atlas.shapes.subgraphs import Community
 
@@ -88,6 +89,24 @@ def test_the_clustered_copy_keeps_degrees_and_triangles() -> None:
     assert len(same) < len(edges) / 2
     assert rewire_clustered(before, seed=1).get_edgelist() == after.get_edgelist()
     assert rewire_clustered(graph(3, []), seed=0).ecount() == 0
+
+
+def test_the_triangles_that_a_join_makes_are_those_of_the_graph() -> None:
+    """For every exchange of two edges (a, c), (b, e) for (a, b), (c, e) in a dense graph: counted before and after."""
+    drawn = np.random.default_rng(0).random(36) < 0.55
+    before = graph(9, [edge for edge, there in zip(combinations(range(9), 2), drawn, strict=True) if there])
+    neighbours = [before.neighbors(node) for node in range(9)]
+    indptr, flat = np.cumsum([0, *map(len, neighbours)]), np.concatenate(neighbours).astype(np.int64)
+    mark, tried = np.full(9, -1), set()
+    for a, b, c, e in permutations(range(9), 4):
+        if c in neighbours[a] and e in neighbours[b] and b not in neighbours[a] and e not in neighbours[c]:
+            after = before.copy()
+            after.delete_edges([(a, c), (b, e)])
+            after.add_edges([(a, b), (c, e)])
+            gain = len(after.list_triangles()) - len(before.list_triangles())
+            assert _gain(indptr, flat, a, b, c, e, mark, 2 * len(tried)) == gain
+            tried.add((a, b, c, e, gain))
+    assert len({gain for *_, gain in tried}) > 2
 
 
 def test_stable_cuts_counts_the_cuts_at_which_a_class_holds() -> None:

@@ -50,8 +50,9 @@ def within_items(
     """Return what the tokens alone explain of the joint firings of each pair, or of their lack.
 
     E_t = sum_v n_iv n_jv / T_v over the vocabulary items v with T_v >= 5; the joint count is that
-    on the same items. A pair near 1 is a fact of the vocabulary (two features of one word), not
-    of contexts; both are real, and different.
+    on the same items: all joint firings but those on rarer ones, which are few and counted. A pair
+    near 1 is a fact of the vocabulary (two features of one word), not of contexts; both are real,
+    and different.
 
     Parameters
     ----------
@@ -71,15 +72,15 @@ def within_items(
     place = np.full(firings.d_sae, -1, np.int64)
     place[some] = np.arange(len(some))
     index = _by_stratum(some, indptr, rows, labels)
-    on_items = np.array([index[2][low:high].sum() for low, high in zip(index[0][:-1], index[0][1:], strict=True)])
-    enough = 2 * on_items >= firings.firing_count[some]
-    keep = labels >= 0
+    rare = _rare_rows(some, indptr, rows, labels)
+    n_rare, n = np.diff(rare[0]), firings.firing_count[some]
+    enough = 2 * (n - n_rare) >= n
     lift, p, tested = np.empty(len(a)), np.empty(len(a)), np.empty(len(a), bool)
     for low in range(0, len(a), _PAIRS):
         at = slice(low, low + _PAIRS)
         i, j = place[a[at]], place[b[at]]
         expected, variance = _pair_sums(*index, sizes, i, j)
-        joint = _intersections(indptr, rows, keep, a[at], b[at])
+        joint = joint_count[at] - _intersections(*rare, i, j)
         lift[at] = np.divide(joint, expected, out=np.full(len(joint), np.nan), where=expected > 0)
         p[at] = (lower_tail if depleted else upper_tail)(joint, expected, variance)
         tested[at] = enough[i] & enough[j] if depleted else (2 * joint >= joint_count[at]) & (expected > 0)
@@ -164,13 +165,31 @@ def _pair_sums(indptr, strata, counts, sizes, a, b):  # type: ignore[no-untyped-
 
 
 @numba.njit(cache=True, parallel=True, nogil=True)
-def _intersections(indptr, rows, keep, a, b):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return for each pair the number of kept rows that both features' ascending lists hold."""
+def _rare_rows(features, indptr, rows, labels):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return (indptr, rows) of some features: their rows on items seen too seldom, ascending."""
+    ends = np.zeros(len(features) + 1, np.int64)
+    for i in numba.prange(len(features)):
+        for k in range(indptr[features[i]], indptr[features[i] + 1]):
+            ends[i + 1] += labels[rows[k]] < 0
+    ends = np.cumsum(ends)
+    rare = np.empty(ends[-1], rows.dtype)
+    for i in numba.prange(len(features)):
+        at = ends[i]
+        for k in range(indptr[features[i]], indptr[features[i] + 1]):
+            if labels[rows[k]] < 0:
+                rare[at] = rows[k]
+                at += 1
+    return ends, rare
+
+
+@numba.njit(cache=True, parallel=True, nogil=True)
+def _intersections(indptr, rows, a, b):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return for each pair the number of rows that both ascending lists hold."""
     out = np.zeros(len(a), np.int64)
     for k in numba.prange(len(a)):
         i_end, j_end = indptr[a[k] + 1], indptr[b[k] + 1]
         i, j = meet(rows, indptr[a[k]], i_end, indptr[b[k]], j_end)
         while i < i_end and j < j_end:
-            out[k] += keep[rows[i]]
+            out[k] += 1
             i, j = meet(rows, i + 1, i_end, j + 1, j_end)
     return out

@@ -95,7 +95,7 @@ def _overlaps(one: Labels, two: Labels) -> tuple[Labels, Labels, Labels]:
 
 
 def _compact(labels: Labels) -> Labels:
-    compact: Labels = np.unique(labels, return_inverse=True)[1].astype(np.int64)
+    compact: Labels = (np.cumsum(np.bincount(labels) > 0) - 1)[labels]
     return compact
 
 

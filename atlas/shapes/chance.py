@@ -18,6 +18,8 @@ from atlas.shapes.topology import Topology, topology
 SMALLEST, ENUMERATED = 4, 7
 DRAWS = 1000
 MOST_BETWEEN = 250
+MOST_NEAR = 4096
+"""Nodes up to which a matrix, 16 MiB at most, says beside the lists which pairs are joined."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,9 @@ def largest_degrees(n: int, m: int, *, seed: int = 0, draws: int = DRAWS) -> npt
         return np.full(draws, n - 1)
     state = np.random.SeedSequence([seed, n, m]).generate_state(1)[0]
     rank = min(m, absent)
-    drawn: npt.NDArray[np.int64] = _walk(n, m, draws, 10 * rank, min((rank + 1) // 2, MOST_BETWEEN), np.uint32(state))
+    between = min((rank + 1) // 2, MOST_BETWEEN)
+    near = np.zeros((n, n) if n <= MOST_NEAR else (0, 0), np.bool_)
+    drawn: npt.NDArray[np.int64] = _walk(n, m, draws, 10 * rank, between, np.uint32(state), near)
     return drawn
 
 
@@ -153,10 +157,29 @@ def _attach(half, node, at, first, after, before):  # type: ignore[no-untyped-de
 
 
 @numba.njit(cache=True, nogil=True)
-def _joined(x, y, at, first, after):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _joined(x, y, at, first, after, near):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    if len(near):
+        return near[x, y]
     half = first[x]
     while half >= 0:
         if at[half ^ 1] == y:
+            return True
+        half = after[half]
+    return False
+
+
+@numba.njit(cache=True, nogil=True)
+def _join(x, y, near, joined):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    if len(near):
+        near[x, y] = near[y, x] = joined
+
+
+@numba.njit(cache=True, nogil=True)
+def _share(x, y, at, first, after, near):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return whether two nodes have a common neighbour: False, too, where no matrix tells."""
+    half = first[x] if len(near) else -1
+    while half >= 0:
+        if near[at[half ^ 1], y]:
             return True
         half = after[half]
     return False
@@ -186,7 +209,7 @@ def _reaches(x, y, at, first, after, seen, stamp, queue, span):  # type: ignore[
 
 
 @numba.njit(cache=True, nogil=True)
-def _begin(n, m):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _begin(n, m, near):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Return a random tree with further edges at random, as half-edges in lists."""
     at = np.empty(2 * m, np.int64)
     after, before = np.full(2 * m, -1), np.full(2 * m, -1)
@@ -197,8 +220,9 @@ def _begin(n, m):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
         if edge < n - 1:
             x, y = order[edge + 1], order[np.random.randint(0, edge + 1)]
         else:
-            while x == y or _joined(x, y, at, first, after):
+            while x == y or _joined(x, y, at, first, after, near):
                 x, y = np.random.randint(0, n), np.random.randint(0, n)
+        _join(x, y, near, True)
         _attach(2 * edge, x, at, first, after, before)
         _attach(2 * edge + 1, y, at, first, after, before)
     return at, first, after, before
@@ -212,13 +236,14 @@ def _move(edge, x, y, at, first, after, before):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _walk(n, m, draws, before_first, between, seed):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _walk(n, m, draws, before_first, between, seed, near):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Walk over connected graphs, and note the largest degree every `between` steps after `before_first`.
 
-    Half-edges 2e and 2e + 1 of edge e hang in a doubly linked list at each node.
+    Half-edges 2e and 2e + 1 of edge e hang in a doubly linked list at each node; `near`, all False, or without
+    rows where it would be too large, is kept as the adjacency matrix.
     """
     np.random.seed(seed)
-    at, first, after, before = _begin(n, m)
+    at, first, after, before = _begin(n, m, near)
     degree = np.bincount(at, minlength=n)
     seen, stamp = np.full(n, -1), 0
     queue, span = np.empty((2, n), np.int64), np.empty((2, 2), np.int64)
@@ -227,17 +252,21 @@ def _walk(n, m, draws, before_first, between, seed):  # type: ignore[no-untyped-
         edge = np.random.randint(0, m)
         u, v = at[2 * edge], at[2 * edge + 1]
         x, y = 0, 0
-        while x == y or _joined(x, y, at, first, after):
+        while x == y or _joined(x, y, at, first, after, near):
             x, y = np.random.randint(0, n), np.random.randint(0, n)
         _move(edge, x, y, at, first, after, before)
+        _join(u, v, near, False)
+        _join(x, y, near, True)
         stamp += 2
-        if _reaches(u, v, at, first, after, seen, stamp, queue, span):
+        if _share(u, v, at, first, after, near) or _reaches(u, v, at, first, after, seen, stamp, queue, span):
             degree[u] -= 1
             degree[v] -= 1
             degree[x] += 1
             degree[y] += 1
         else:
             _move(edge, u, v, at, first, after, before)
+            _join(x, y, near, False)
+            _join(u, v, near, True)
         walked = step + 1 - before_first
         if walked > 0 and walked % between == 0:
             out[walked // between - 1] = degree.max()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -20,7 +21,6 @@ PARENT_COVER = 0.8
 MODIFIER_COVER = 0.3
 MODIFIER_LIFT = 10.0
 MAX_LEAVES = 256
-BLOCK_ROWS = 65536
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,13 @@ class Evidence:
 
 @dataclass(frozen=True)
 class _Triples:
-    """Testable leaf pairs of one candidate: places of the leaves, p of both tails, and the summary."""
+    """Testable leaf pairs of one candidate: places of the leaves, c, E and V of each, and the summary."""
 
     i: npt.NDArray[np.int64]
     j: npt.NDArray[np.int64]
-    lower: Floats
-    upper: Floats
+    joint: npt.NDArray[np.int64]
+    expected: Floats
+    variance: Floats
     association: float | None
     coverage: float | None
     hub_given_leaf: float | None
@@ -100,7 +101,7 @@ def leaf_evidence(
     track
         Told of the candidates done.
     """
-    place = np.full(firings.n_tokens, -1, np.int32)
+    labels, place = np.asarray(labels), np.full(firings.n_tokens, -1, np.int32)
     distinct = list(dict.fromkeys(candidates))
     triples = []
     with track("structure", total=len(distinct), unit="subgraphs") as advance:
@@ -146,69 +147,95 @@ def role_of_hub(
 def _triples(
     firings: Firings, labels: npt.NDArray[np.integer], candidate: Candidate, place: npt.NDArray[np.int32]
 ) -> _Triples:
-    none = np.zeros(0, np.int64)
-    rows = firings.tokens_of(candidate.hub)
-    rows = rows[np.argsort(labels[rows], kind="stable")]  # a stratum's rows stand together
-    k = len(candidate.leaves)
-    if not 2 <= k <= MAX_LEAVES or len(rows) == 0:
-        return _Triples(none, none, np.zeros(0), np.zeros(0), None, None, None, None)
-    joint, expected, variance = np.zeros((k, k)), np.zeros((k, k)), np.zeros((k, k))
-    for firing, starts in _blocks(firings, labels, candidate, rows, place):
-        joint += firing.T @ firing
-        inside = np.add.reduceat(firing, starts, axis=0).astype(np.float64)
-        size = np.diff(starts, append=len(firing)).astype(np.float64)[:, None]
-        expected += (inside / size).T @ inside
-        spread = inside * (size - inside)
-        variance += (spread / (size**2 * np.maximum(size - 1, 1))).T @ spread
-    with_hub = np.diag(joint)
-    i, j = np.triu_indices(k, 1)
-    ratio = (joint[i, j] + 0.5) / (with_hub[i] * with_hub[j] / len(rows) + 0.5)
-    counts = firings.firing_count[list(candidate.leaves)]
+    k, n_rows = len(candidate.leaves), int(firings.firing_count[candidate.hub])
+    if not 2 <= k <= MAX_LEAVES or n_rows == 0:
+        none, nothing = np.zeros(0, np.int64), np.zeros(0)
+        return _Triples(none, none, none, nothing, nothing, None, None, None, None)
+    leaves = np.asarray(candidate.leaves, np.int64)
+    joint, expected, variance = _sums(firings.indptr, np.asarray(firings.rows), labels, candidate.hub, leaves, place)
+    with_hub, counts = np.diag(joint), firings.firing_count[leaves]
+    i, j = np.nonzero(~np.tri(k, dtype=bool))
+    ratio = (joint[i, j] + 0.5) / (with_hub[i] * with_hub[j] / n_rows + 0.5)
+    association = float(np.median(np.log2(ratio)))
     test = (expected[i, j] >= MIN_EXPECTED) & (variance[i, j] > 0)  # no variance, nothing to test
     i, j = i[test], j[test]
-    tested = joint[i, j].astype(np.int64), expected[i, j], variance[i, j]
     return _Triples(
         i,
         j,
-        lower_tail(*tested),
-        upper_tail(*tested),
-        float(np.median(np.log2(ratio))),
-        float(with_hub.sum() / len(rows)),
+        joint[i, j],
+        expected[i, j],
+        variance[i, j],
+        association,
+        float(with_hub.sum() / n_rows),
         float(np.median(with_hub / np.maximum(counts, 1))),
-        role_of_hub(with_hub.astype(np.int64), counts, hub=len(rows), n_tokens=firings.n_tokens),
+        role_of_hub(with_hub, counts, hub=n_rows, n_tokens=firings.n_tokens),
     )
 
 
-def _blocks(
-    firings: Firings,
-    labels: npt.NDArray[np.integer],
-    candidate: Candidate,
-    rows: npt.NDArray[np.uint32],
-    place: npt.NDArray[np.int32],
-) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
-    """Yield (leaf firings on rows of the hub, where each stratum starts) in bounded blocks.
+@numba.njit(cache=True, nogil=True)
+def _sums(indptr, rows, labels, hub, leaves, place):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return c, E and V of each pair of leaves i < j given the hub, with n_hi on the diagonal of c.
 
-    float32 sums of zeros and ones are exact: a block has fewer than 2^24 rows, unless one stratum
-    alone has more.
+    The leaves' firings are found on the hub's rows, and these gone through a stratum at a time: pairs are
+    added up of leaves that fire on the same row, and in the same stratum. `place` is -1 throughout, before and after.
     """
-    strata = labels[rows]
-    changes = np.flatnonzero(np.diff(strata, prepend=strata[0] - 1))
+    own = rows[indptr[hub] : indptr[hub + 1]]
+    size, k = len(own), len(leaves)
+    strata = labels[own]
+    order = np.argsort(strata, kind="mergesort")  # stable: a stratum's rows stand together
+    ends, firing = _by_row(indptr, rows, own, leaves, place)
+    joint, expected, variance = np.zeros((k, k), np.int64), np.zeros((k, k)), np.zeros((k, k))
+    inside, spread = np.zeros(k), np.zeros(k)
     low = 0
-    while low < len(rows):
-        later = changes[changes > low]
-        fitting = later[later <= low + BLOCK_ROWS]
-        high = len(rows)
-        if len(rows) - low > BLOCK_ROWS and later.size:
-            high = int(fitting[-1] if fitting.size else later[0])
-        some = rows[low:high]
-        place[some] = np.arange(high - low, dtype=np.int32)
-        firing = np.zeros((high - low, len(candidate.leaves)), np.float32)
-        for column, leaf in enumerate(candidate.leaves):
-            at = place[firings.tokens_of(leaf)]
-            firing[at[at >= 0], column] = 1
-        place[some] = -1
-        yield firing, changes[(changes >= low) & (changes < high)] - low
+    while low < size:
+        high = low
+        while high < size and strata[order[high]] == strata[order[low]]:
+            here = firing[ends[order[high]] : ends[order[high] + 1]]
+            for at, i in enumerate(here):
+                for j in here[at:]:
+                    joint[i, j] += 1
+                inside[i] += 1
+            high += 1
+        t = np.float64(high - low)
+        weight = t * t * max(t - 1, 1)
+        for i in range(k):
+            spread[i] = inside[i] * (t - inside[i])
+        for i in range(k):
+            if inside[i] > 0:
+                share, part = inside[i] / t, spread[i] / weight
+                for j in range(i + 1, k):
+                    expected[i, j] += share * inside[j]
+                    variance[i, j] += part * spread[j]
+        inside[:] = 0
         low = high
+    return joint, expected, variance
+
+
+@numba.njit(cache=True, nogil=True)
+def _by_row(indptr, rows, own, leaves, place):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return the leaves that fire on row r of the hub, `firing[ends[r]:ends[r + 1]]`: their numbers, ascending."""
+    most = 0
+    for leaf in leaves:
+        most += min(len(own), indptr[leaf + 1] - indptr[leaf])
+    row, number, n = np.empty(most, np.int32), np.empty(most, np.int32), 0
+    ends = np.zeros(len(own) + 1, np.int64)
+    for r, token in enumerate(own):
+        place[token] = r
+    for k, leaf in enumerate(leaves):
+        for token in rows[indptr[leaf] : indptr[leaf + 1]]:
+            r = place[token]
+            if r >= 0:
+                row[n], number[n] = r, k
+                ends[r + 1] += 1
+                n += 1
+    for token in own:
+        place[token] = -1
+    ends = np.cumsum(ends)
+    firing, filled = np.empty(n, np.int32), ends.copy()
+    for r, k in zip(row[:n], number[:n]):  # noqa: B905 - strict does not compile
+        firing[filled[r]] = k
+        filled[r] += 1
+    return ends, firing
 
 
 def _claims(
@@ -218,15 +245,23 @@ def _claims(
     if not triples:
         return [], []
     keys = np.concatenate([_keys(candidate, triple) for candidate, triple in zip(candidates, triples, strict=True)])
-    _, first, back = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    back = back.reshape(-1)
+    first, back = _distinct(keys)
     ends = np.cumsum([len(triple.i) for triple in triples])[:-1]
-    out = []
-    for tail in ("lower", "upper"):
-        p = np.concatenate([getattr(triple, tail) for triple in triples])
-        claimed = (benjamini_hochberg(p[first]) <= q)[back] if len(p) else np.zeros(0, bool)
-        out.append(np.split(claimed, ends))
-    return out[0], out[1]
+    columns = (np.concatenate([getattr(one, name) for one in triples]) for name in ("joint", "expected", "variance"))
+    tested = [column[first] for column in columns]
+    lower, upper = (
+        np.split((benjamini_hochberg(tail(*tested)) <= q)[back], ends) for tail in (lower_tail, upper_tail)
+    )
+    return lower, upper
+
+
+def _distinct(keys: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the place of the first of each distinct row, and of each row its place among these."""
+    order = np.lexsort(keys.T)
+    new = np.append(True, (np.diff(keys[order], axis=0) != 0).any(axis=1))[: len(keys)]
+    back = np.empty(len(keys), np.int64)
+    back[order] = np.cumsum(new) - 1
+    return order[new], back
 
 
 def _keys(candidate: Candidate, triple: _Triples) -> npt.NDArray[np.int64]:

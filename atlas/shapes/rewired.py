@@ -74,15 +74,12 @@ def _has(indptr, neighbours, x, y):  # type: ignore[no-untyped-def]  # pragma: n
 
 
 @numba.njit(cache=True, nogil=True)
-def _shared(indptr, neighbours, x, y, mark, stamp):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return how many neighbours two nodes share: the triangles of their edge."""
-    for k in range(indptr[x], indptr[x + 1]):
-        mark[neighbours[k]] = stamp
-    shared = 0
-    for k in range(indptr[y], indptr[y + 1]):
-        if mark[neighbours[k]] == stamp:
-            shared += 1
-    return shared
+def _marked(indptr, neighbours, node, mark, stamp):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return how many neighbours of a node are marked."""
+    marked = 0
+    for k in range(indptr[node], indptr[node + 1]):
+        marked += mark[neighbours[k]] == stamp
+    return marked
 
 
 @numba.njit(cache=True, nogil=True)
@@ -94,11 +91,25 @@ def _replace(indptr, neighbours, node, old, new):  # type: ignore[no-untyped-def
 
 
 @numba.njit(cache=True, nogil=True)
+def _gain(indptr, neighbours, a, b, c, e, mark, stamp):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return the triangles more that (a, b) and (c, e) make than (a, c) and (b, e), for which they stand.
+
+    Triangles of an edge are the neighbours that its ends share. Those of the new edges that pass through an
+    old one, (a, b, c), (a, b, e), (c, e, a) and (c, e, b), go with it.
+    """
+    gain = 0
+    for node, new, old, number in ((a, b, c, stamp), (e, c, b, stamp + 1)):
+        for k in range(indptr[node], indptr[node + 1]):
+            mark[neighbours[k]] = number
+        gain += _marked(indptr, neighbours, new, mark, number) - _marked(indptr, neighbours, old, mark, number)
+    return gain - 2 * _has(indptr, neighbours, a, e) - 2 * _has(indptr, neighbours, b, c)
+
+
+@numba.njit(cache=True, nogil=True)
 def _close(indptr, neighbours, missing, trials, seed):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Join neighbours of nodes in place until `missing` triangles are made; a node keeps its row's length."""
     np.random.seed(seed)
-    n = len(indptr) - 1
-    mark, stamp = np.full(n + 2, -1), 0  # n and n + 1 are no nodes: they stand where an edge is away
+    mark, stamp = np.full(len(indptr) - 1, -1), 0
     for _ in range(trials):
         if missing <= 0:
             return
@@ -114,16 +125,9 @@ def _close(indptr, neighbours, missing, trials, seed):  # type: ignore[no-untype
         e = neighbours[indptr[b] + np.random.randint(0, indptr[b + 1] - indptr[b])]
         if v in (c, e) or c == e or _has(indptr, neighbours, c, e):
             continue
-        lost = _shared(indptr, neighbours, a, c, mark, stamp) + _shared(indptr, neighbours, b, e, mark, stamp + 1)
-        for node, old, none in ((a, c, n), (c, a, n), (b, e, n + 1), (e, b, n + 1)):  # both edges away
-            _replace(indptr, neighbours, node, old, none)
-        gained = _shared(indptr, neighbours, a, b, mark, stamp + 2)
-        gained += _shared(indptr, neighbours, c, e, mark, stamp + 3)
-        stamp += 4
-        if gained >= lost:
-            missing -= gained - lost
-            new = ((a, b, n), (c, e, n), (b, a, n + 1), (e, c, n + 1))
-        else:
-            new = ((a, c, n), (c, a, n), (b, e, n + 1), (e, b, n + 1))
-        for node, other, none in new:
-            _replace(indptr, neighbours, node, none, other)
+        gain = _gain(indptr, neighbours, a, b, c, e, mark, stamp)
+        stamp += 2
+        if gain >= 0:
+            missing -= gain
+            for node, old, new in ((a, c, b), (c, a, e), (b, e, a), (e, b, c)):
+                _replace(indptr, neighbours, node, old, new)
