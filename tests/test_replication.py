@@ -16,13 +16,18 @@ from worlds import fire, plan, store
 
 from atlas.artifacts import Artifact, Run
 from atlas.association import associate
-from atlas.communities import cluster
+from atlas.communities import LEVELS, cluster
+from atlas.communities.stage import backbone
+from atlas.counting.passes import Settings
 from atlas.counting.stage import count
 from atlas.firings import Firings
 from atlas.replication import document_groups, replicate, split
+from atlas.replication.claims import Claims
 from atlas.replication.compare import best_matches, communities_again
 from atlas.replication.halves import write_half
+from atlas.replication.recompute import Recipe, recompute
 from atlas.shapes import structure
+from atlas.tracking import untracked
 
 N_DOCUMENTS, LENGTH = 40, 500
 
@@ -233,3 +238,44 @@ def test_one_document_replicates_nothing(tmp_path: Path) -> None:
         found = replicate(run)
     assert {row["tested"] for row in found.table("replication").to_pylist()} == {0}
     assert set(halves_of(found, "replicated_edges", "a", "b").values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("edges", "communities"),
+    [({}, {}), ({"basis": "contextual"}, {}), ({"backbone": "top-k"}, {"signed": True}), ({"excludes": False}, {})],
+    ids=["default", "contextual", "top-k and signed", "without exclusions"],
+)
+def test_all_documents_give_the_claims_of_the_run(
+    tmp_path: Path, edges: dict[str, Any], communities: dict[str, Any]
+) -> None:
+    """What a half is put through, put through the whole: the same pairs, parents, backbone and communities."""
+    world, rng = plan(), np.random.default_rng(2)
+    firing = fire(world, n_documents=20, length=500, seed=2)
+    apart = rng.integers(0, 12, len(firing))
+    for place, feature in enumerate(world.independent[:3]):  # exclude each other, and are expected together
+        firing[:, feature] = apart == place
+    items = rng.integers(0, 50, len(firing))
+    items[firing[:, world.cliques[1]].any(1)] = 60  # the second clique is features of one item
+    with Run(tmp_path / "run") as run:
+        store(run, firing, np.arange(20).repeat(500), seed=2, items=items, evenness=50)
+        count(run)
+        associate(run, control="none", **edges)
+        cluster(run, resolutions=(0.01, 0.05, 0.2), **communities)
+        structure(run, grid_cuts=())
+        firings = Firings(run.artifact("10-activations").path)
+        claims, recipe = Claims.of(run, firings), Recipe.of(run)
+        (tmp_path / "again").mkdir()
+        found = recompute(firings, tmp_path / "again", recipe, settings=Settings(), track=untracked)
+        graph = backbone(run)
+    d, kind = firings.d_sae, claims.edges["kind"]
+    pairs = {name: claims.edges["a"][kind == name] * d + claims.edges["b"][kind == name] for name in set(kind)}
+    assert (found.significant["CO_OCCURS"] == pairs["CO_OCCURS"]).all()
+    assert set(pairs.get("EXCLUDES", [])) <= set(found.significant["EXCLUDES"])
+    assert (found.parents == claims.parents["parent"] * d + claims.parents["child"]).all()
+    assert (found.graph.vs["index"], found.graph.get_edgelist()) == (graph.vs["index"], graph.get_edgelist())
+    for row, level in enumerate(LEVELS):
+        labels = claims.labels(level, d)
+        assert (np.where(labels >= 0, found.levels[row], -1) == labels).all()
+    assert ("EXCLUDES" in pairs) == edges.get("excludes", True)
+    if edges.get("basis"):
+        assert not set(world.cliques[1]) & set(graph.vs["index"])
