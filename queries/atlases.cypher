@@ -1,7 +1,8 @@
 // title: Atlases
 // question: Which atlases does the database hold, and are they complete?
-// group: atlas
+// group: housekeeping
 // writes: no
+// cost: under 0.1 s -- one node an atlas
 // key: atlas
 // parameter: atlas string? = null -- name of one atlas; null lists all
 // parameter: limit integer = 50 -- most rows

@@ -62,6 +62,26 @@ def classify(
         values = resolve(query, {**(thresholds or {}), "atlas": atlas}, [atlas])
         answers.append(execute(driver, query, values, database=database))
     levels: dict[str, dict[str, int]] = {}
-    for level, shape, count in answers[0].rows:
-        levels.setdefault(level, {})[shape] = count
+    for level, shape, _, count in answers[0].rows:
+        found = levels.setdefault(level, {})
+        found[shape] = found.get(shape, 0) + count
     return Classes(levels, dict(answers[1].rows), (answers[0].seconds, answers[1].seconds))
+
+
+def other_thresholds(
+    driver: neo4j.Driver, atlas: str, *, database: str | None = None
+) -> dict[str, dict[str, float | None]]:
+    """Return the thresholds of an atlas's classes that are not the defaults, by classifying query.
+
+    A value is None where that query runs, or has not reached its end: some classes are then of an earlier run.
+
+    Raises
+    ------
+    DatabaseError
+        The database cannot be reached or refuses.
+    """
+    others: dict[str, dict[str, float | None]] = {}
+    for name, threshold, value in execute(driver, find("thresholds"), {"atlas": atlas}, database=database).rows:
+        if value != find(name).parameter(threshold).default:
+            others.setdefault(name, {})[threshold] = value
+    return others

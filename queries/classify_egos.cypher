@@ -1,5 +1,6 @@
 // title: Classify ego subgraphs
-// question: Under each feature, do its rarer neighbours (the leaves) exclude each other or fire together?
+// question: Under each feature, do its rarer neighbours (the leaves) exclude each other or fire together? Run again
+//    with other thresholds, it replaces every class and label, and `:Atlas` keeps the thresholds.
 // group: classify
 // writes: yes
 // key: shape
@@ -12,6 +13,12 @@
 // column: shape string -- the class
 // column: count integer -- features whose ego subgraph is of that class
 
+// Until the end the atlas says no thresholds: what is interrupted leaves ego subgraphs of both.
+MATCH (a:Atlas {uid: $atlas})
+CALL (a) {
+  REMOVE a.ego_min_leaves, a.ego_min_testable, a.ego_min_cover, a.ego_min_depleted, a.ego_min_enriched
+} IN TRANSACTIONS OF 1 ROW
+WITH count(*) AS atlases
 MATCH (h:Feature {atlas: $atlas})
 // Some features a transaction: a large atlas needs no more memory than a small one.
 CALL (h) {
@@ -48,8 +55,15 @@ CALL (h) {
   FOREACH (_ IN CASE WHEN shape = 'mixed' THEN [1] ELSE [] END | SET h:EgoMixed)
   RETURN shape
 } IN TRANSACTIONS OF 5000 ROWS
-WITH shape
-WHERE shape IS NOT NULL
-RETURN shape, count(*) AS count
+WITH shape, count(*) AS count
+WITH collect({shape: shape, count: count}) AS classes
+MATCH (a:Atlas {uid: $atlas})
+SET a.ego_min_leaves = $min_leaves, a.ego_min_testable = $min_testable, a.ego_min_cover = $min_cover,
+    a.ego_min_depleted = $min_depleted, a.ego_min_enriched = $min_enriched
+WITH classes
+UNWIND classes AS class
+WITH class
+WHERE class.shape IS NOT NULL
+RETURN class.shape AS shape, class.count AS count
 ORDER BY shape
 LIMIT 100

@@ -6,15 +6,20 @@ import csv
 import io
 import json
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.table import Table
+
+    from atlas.queries.contract import Column
 
 _HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 _FORMULA = ("=", "+", "-", "@")
 LIST_ITEMS = 8
+CHARACTERS = 300
 
 
 def visible(text: str) -> str:
@@ -86,10 +91,14 @@ def caption(value: Any) -> str:
 
 
 def brief(value: Any) -> str:
-    """Return a value in one line for a table: of a long list only its first items and how many follow."""
+    """Return a value in one line for a table: of a long list or text only its beginning and how much follows."""
     if isinstance(value, (list, tuple)) and len(value) > LIST_ITEMS:
-        return f"{caption(value[:LIST_ITEMS])} … and {len(value) - LIST_ITEMS} more"
-    return caption(value)
+        return f"{_short(caption(value[:LIST_ITEMS]))} … and {len(value) - LIST_ITEMS} more"
+    return _short(caption(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= CHARACTERS else f"{text[:CHARACTERS]} … and {len(text) - CHARACTERS} characters more"
 
 
 def as_json(columns: Sequence[str], rows: Iterable[Sequence[Any]], **about: Any) -> str:
@@ -112,6 +121,56 @@ def as_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Return tab-separated lines with a header, for pipes."""
     lines = ["\t".join(columns), *("\t".join(caption(value) for value in row) for row in rows)]
     return "".join(f"{line}\n" for line in lines)
+
+
+def write_parquet(path: Path, columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> None:
+    """Write the rows with the types that the header declares, every value exact; a path as JSON.
+
+    Raises
+    ------
+    InputError
+        The file cannot be written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from atlas.errors import InputError
+
+    kinds: dict[str, pa.DataType] = {"integer": pa.int64(), "float": pa.float64(), "boolean": pa.bool_()}
+    arrays: list[pa.Array[Any]] = []
+    for position, column in enumerate(columns):
+        found = [row[position] for row in rows]
+        if column.type == "path":
+            found = [None if value is None else json.dumps(plain(value), allow_nan=False) for value in found]
+        item: pa.DataType = kinds.get(column.type.removeprefix("list<").removesuffix(">"), pa.string())
+        arrays.append(pa.array(found, pa.list_(item) if column.type.startswith("list<") else item))
+    try:
+        pq.write_table(pa.table(arrays, names=[column.name for column in columns]), path, compression="zstd")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error}", "choose another file") from error
+
+
+def as_plan(root: Mapping[str, Any]) -> str:
+    """Return a plan as lines, the last operator first: its name, how many rows are expected of it, what it does.
+
+    An operator's input stands below it; what is done for each of its rows, a branch, is indented between the two.
+    """
+    lines: list[tuple[str, float, str]] = []
+
+    def add(operator: Mapping[str, Any], indent: str) -> None:
+        arguments = operator["args"]
+        name = operator["operatorType"].partition("@")[0]
+        details = visible(" ".join(str(arguments.get("Details", "")).split()))
+        lines.append((f"{indent}{name}", float(arguments.get("EstimatedRows", 0)), details))
+        children = operator.get("children", [])
+        for branch in children[1:]:
+            add(branch, f"{indent}| ")
+        for input_ in children[:1]:
+            add(input_, indent)
+
+    add(root, "")
+    wide = max(len(name) for name, _, _ in lines)
+    return "".join(f"{name:<{wide}}  {rows:>12,.0f}  {details}".rstrip() + "\n" for name, rows, details in lines)
 
 
 def as_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, width: int) -> Table:

@@ -1,11 +1,12 @@
 // title: Features that exclude each other
 // question: Which features fire on the same token less than their documents explain, of one feature or of all?
-// group: edges
+// group: exclusion
 // writes: no
+// cost: under 1 s -- every exclusion is looked at
 // key: a, b
 // parameter: atlas string = only -- name of the atlas
 // parameter: feature integer? = null -- index of a feature whose exclusions are wanted; null reads all
-// parameter: basis string? = null -- `lexical`, `contextual`, `mixed` or `untested`; null reads all
+// parameter: basis string? in lexical, contextual, mixed, untested = null -- what the tokens alone explain; null reads all
 // parameter: limit integer = 50 -- most rows
 // column: a integer -- index of the feature with the lower index
 // column: a_name string -- its caption

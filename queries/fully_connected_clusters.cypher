@@ -1,10 +1,11 @@
 // title: Fully connected communities
 // question: In which communities does nearly every feature fire together with every other?
-// group: clusters
+// group: shape
 // writes: no
+// cost: under 0.1 s -- the communities of the class
 // key: level, cluster
 // parameter: atlas string = only -- name of the atlas
-// parameter: level string? = null -- `coarse`, `middle` or `fine`; null reads all
+// parameter: level string? in coarse, middle, fine = null -- level of the communities; null reads all
 // parameter: min_size integer = 4 -- fewest members
 // parameter: limit integer = 50 -- most rows
 // column: level string -- level of the community

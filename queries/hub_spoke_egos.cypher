@@ -1,10 +1,13 @@
 // title: Hub-spoke ego subgraphs
 // question: Under which features do the rarer neighbours exclude each other?
-// group: features
+// group: shape
 // writes: no
+// cost: under 0.1 s -- the features of the class, and their edges
 // key: feature
 // parameter: atlas string = only -- name of the atlas
 // parameter: min_leaves integer = 4 -- fewest leaves
+// parameter: basis string? in lexical, contextual = null -- whether the leaves exclude each other on one vocabulary item,
+//    too (`contextual`) or not (`lexical`); null reads both
 // parameter: limit integer = 50 -- most rows
 // column: feature integer -- index of the hub
 // column: name string -- its caption
@@ -16,7 +19,10 @@
 // column: leaves list<string> -- captions of the leaves, the strongest tie to the hub first
 
 MATCH (h:Feature:EgoHubSpoke {atlas: $atlas})
-WHERE h.ego_size >= $min_leaves
+WHERE h.ego_size >= $min_leaves AND ($basis IS NULL OR h.ego_basis = $basis)
+WITH h
+ORDER BY h.ego_size DESC, h.index
+LIMIT $limit
 CALL (h) {
   MATCH (h)-[r:CO_OCCURS]-(leaf:Feature)
   WHERE leaf.firing_count < h.firing_count

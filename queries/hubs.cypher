@@ -1,7 +1,8 @@
 // title: Hubs
 // question: Which features have the most rarer neighbours, and of how many communities are they the hub?
-// group: features
+// group: shape
 // writes: no
+// cost: under 1 s -- every feature is looked at
 // key: feature
 // parameter: atlas string = only -- name of the atlas
 // parameter: min_leaves integer = 4 -- fewest leaves

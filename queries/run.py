@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from atlas.errors import AtlasError, DatabaseError, QueryError
-from atlas.queries.library import ONLY, REQUIRED, Query, check_value, find, near, parse_value
+from atlas.queries.contract import ONLY, PLUGINS, REQUIRED, Query, check_value, near, parse_value
+from atlas.queries.library import find
 
 if TYPE_CHECKING:
     import neo4j
@@ -23,6 +24,8 @@ MEMORY_CODES = (
     "Neo.TransientError.General.OutOfMemoryError",
 )
 """What the server answers when a transaction needs more memory than it may have (fault 62)."""
+OTHER_ATLAS = "other_atlas"
+"""The parameter that names a second atlas, where a query compares two."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +73,14 @@ def run(
     ------
     QueryError
         A parameter is unknown, missing or of another type; or the query writes although its header
-        says that it reads.
+        says that it reads; or the server has not the plugin that the query needs.
     DatabaseError
         The database refuses. That it cannot be reached, the driver's own errors say; they are answered
         by `atlas.ingest.connection.open_driver`.
     """
     known = atlases(driver, database=database) if _asks_atlas(query) else {}
     values = resolve(query, parameters or {}, list(known))
+    _check_plugin(driver, query, database)
     if not known.get(values["atlas"], True):
         logger.warning("atlas %s is not complete: its load did not reach its end", values["atlas"])
     return execute(driver, query, values, database=database)
@@ -86,7 +90,6 @@ def execute(
     driver: neo4j.Driver, query: Query, values: Mapping[str, Any], *, database: str | None = None
 ) -> Answer:
     """Return the answer of a query whose every parameter has a value; see `run`."""
-    from neo4j import READ_ACCESS, WRITE_ACCESS
     from neo4j.exceptions import Neo4jError
 
     def work(transaction: Any) -> tuple[list[tuple[Any, ...]], Any]:
@@ -94,15 +97,8 @@ def execute(
         return [tuple(record.values()) for record in result], result.consume()
 
     started = time.monotonic()
-    access = WRITE_ACCESS if query.writes else READ_ACCESS
     try:
-        # A store that has not yet seen a label or property of the schema says so at each use: no news.
-        with driver.session(
-            database=database,
-            default_access_mode=access,
-            bookmark_manager=driver.execute_query_bookmark_manager,  # a cluster's reader sees the last write
-            notifications_disabled_classifications=["UNRECOGNIZED"],
-        ) as session:
+        with _session(driver, database, writes=query.writes) as session:
             if query.batched:
                 rows, summary = work(session)
             elif query.writes:
@@ -120,6 +116,61 @@ def execute(
     logger.debug("%s: %d rows in %.3f s", query.name, len(rows), seconds)
     columns = tuple(column.name for column in query.columns)
     return Answer(columns, rows, dict(values), notifications, seconds)
+
+
+def plan(driver: neo4j.Driver, query: Query, *, database: str | None = None) -> dict[str, Any]:
+    """Return how the database would run a query, without running it: the root of its plan.
+
+    The plan depends on what the database holds and not on the values of parameters; each operator has
+    `operatorType`, `args` (with `Details` and `EstimatedRows`) and `children`.
+
+    Raises
+    ------
+    DatabaseError
+        As `run`.
+    """
+    from neo4j.exceptions import Neo4jError
+
+    _check_plugin(driver, query, database)
+    unset = dict.fromkeys(parameter.name for parameter in query.parameters)
+    try:
+        with _session(driver, database, writes=query.writes) as session:
+            found: dict[str, Any] = session.run(f"EXPLAIN {query.statement}", unset).consume().plan
+    except Neo4jError as error:
+        raise explain(error, query.name) or error from error
+    return found
+
+
+def _check_plugin(driver: neo4j.Driver, query: Query, database: str | None) -> None:
+    """Raise `QueryError` where the server has not the plugin that a query needs."""
+    if not query.needs:
+        return
+    from neo4j.exceptions import Neo4jError
+
+    statement = "SHOW PROCEDURES YIELD name WHERE name STARTS WITH $prefix RETURN count(*) AS count"
+    try:
+        with _session(driver, database, writes=False) as session:
+            found = session.run(statement, prefix=f"{query.needs}.").single(strict=True)["count"]
+    except Neo4jError as error:
+        raise explain(error, query.name) or error from error
+    if not found:
+        plugin = PLUGINS[query.needs]
+        raise QueryError(
+            f"query {query.name} needs the plugin {plugin}, which the server does not have",
+            f"install {plugin} for the server's version, or leave this query out: no other needs it",
+        )
+
+
+def _session(driver: neo4j.Driver, database: str | None, *, writes: bool) -> neo4j.Session:
+    from neo4j import READ_ACCESS, WRITE_ACCESS
+
+    return driver.session(
+        database=database,
+        default_access_mode=WRITE_ACCESS if writes else READ_ACCESS,
+        bookmark_manager=driver.execute_query_bookmark_manager,  # a cluster's reader sees the last write
+        # A store that has not yet seen a label or property of the schema says so at each use: no news.
+        notifications_disabled_classifications=["UNRECOGNIZED"],
+    )
 
 
 def resolve(query: Query, given: Mapping[str, Any], known: list[str]) -> dict[str, Any]:
@@ -148,12 +199,13 @@ def resolve(query: Query, given: Mapping[str, Any], known: list[str]) -> dict[st
                 f"add `-p {parameter.name}=...`",
             )
         values[parameter.name] = _only(known) if parameter.default is ONLY else parameter.default
-    name = values["atlas"]
-    if _asks_atlas(query) and name not in known:
-        raise QueryError(
-            f"no atlas {name!r} in the database{near(name, known)}",
-            f"it holds: {', '.join(known)}" if known else "load one with `atlas ingest graph`",
-        )
+    for asked in ("atlas", OTHER_ATLAS) if _asks_atlas(query) else ():
+        name = values.get(asked)
+        if name is not None and name not in known:
+            raise QueryError(
+                f"no atlas {name[:100]!a} in the database{near(name, known)}",
+                f"it holds: {', '.join(known)}" if known else "load one with `atlas ingest graph`",
+            )
     return values
 
 
@@ -169,7 +221,7 @@ def parse_parameters(query: Query, pairs: tuple[str, ...]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals:
-            raise QueryError(f"parameter {pair!r}, expected key=value", f"write `-p {pair}=...`")
+            raise QueryError(f"parameter {pair[:100]!a}, expected key=value", "write `-p key=value`")
         if name in values:
             raise QueryError(f"parameter {name} is given twice", "leave one of them out")
         values[name] = parse_value(query.parameter(name), text)
@@ -205,8 +257,8 @@ def explain(error: Neo4jError, place: str) -> AtlasError | None:
             f"{place}: the transaction needs more memory than the database gives it",
             "raise db.memory.transaction.max, dbms.memory.transaction.total.max or server.memory.heap.max_size",
         )
-    if code == "Neo.ClientError.Procedure.ProcedureCallFailed" and "no such fulltext" in said:
-        return DatabaseError(f"{place}: the database lacks the full-text index", "load the atlas again")
+    if code == "Neo.ClientError.Procedure.ProcedureCallFailed" and "no such" in said and "index" in said:
+        return DatabaseError(f"{place}: the database lacks an index ({said})", "load the atlas again")
     remedy = "try again" if "Transient" in code else "see the database's log"
     return DatabaseError(f"{place}: {said} ({code})", remedy)
 

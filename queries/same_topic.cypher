@@ -1,7 +1,8 @@
 // title: Features of the same topic
 // question: Which features fire in the same documents as this one, but on the same token no more than these explain?
-// group: features
+// group: explore
 // writes: no
+// cost: under 0.1 s -- the feature's edges
 // key: other
 // parameter: atlas string = only -- name of the atlas
 // parameter: feature integer -- index of the feature

@@ -2,6 +2,7 @@
 // question: Which features stand under two parents or more that do not stand under each other?
 // group: hierarchy
 // writes: no
+// cost: under 1 s -- every feature is looked at
 // key: child
 // parameter: atlas string = only -- name of the atlas
 // parameter: min_parents integer = 2 -- fewest direct parents

@@ -1,7 +1,8 @@
 // title: Census of shapes
 // question: How many communities of each level, and how many ego subgraphs, are of each class?
-// group: atlas
+// group: shape
 // writes: no
+// cost: under 1 s -- every feature and community is looked at
 // key: subgraph, shape
 // parameter: atlas string = only -- name of the atlas
 // column: subgraph string -- `coarse`, `middle`, `fine` or `ego`

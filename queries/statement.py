@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-_HIDDEN = re.compile(
+HIDDEN = re.compile(
     r"//[^\n]*|/\*.*?\*/|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`(?:``|[^`])*`", re.DOTALL
 )
+"""Remarks, strings and quoted names: what stands in them is no Cypher."""
 _WRITES = re.compile(
     r"(?<![.:$\w])(CREATE|MERGE|SET|DELETE|DETACH|REMOVE|DROP|FOREACH|INSERT|LOAD\s+CSV)\b", re.IGNORECASE
 )
@@ -17,8 +18,13 @@ _BATCHED = re.compile(r"\bIN\s+(?:\d+\s+CONCURRENT\s+)?TRANSACTIONS\b", re.IGNOR
 _PROCEDURE = re.compile(r"\bCALL\s+([A-Za-z][\w.]*)", re.IGNORECASE)
 _FOREIGN = re.compile(r"\b(apoc|gds)\.", re.IGNORECASE)
 _WORD = re.compile(r"\b(RETURN|UNION|USE)\b|[(){}\[\]]", re.IGNORECASE)
-PROCEDURES = ("db.index.fulltext.queryNodes",)
+_LANGUAGE = re.compile(r"\s*CYPHER\s+(\w+)", re.IGNORECASE)
+LANGUAGES = ("5", "25")
+"""Versions of Cypher in which a query is the same, where it does not ask for one of them."""
+PROCEDURES = ("db.index.fulltext.queryNodes", "db.index.vector.queryNodes")
 """Procedures that a query may call: they read."""
+PLUGIN_PROCEDURES = {"gds": ("gds.graph.drop", "gds.leiden.stream")}
+"""Those of a plugin, which a query may call that says that it needs it: they write to its memory alone."""
 
 Refuse = Callable[[int, str], NoReturn]
 
@@ -39,6 +45,8 @@ class Statement:
         Names and property names by which the answer is sorted.
     batched
         Whether it opens transactions of its own.
+    languages
+        The versions of Cypher that it is written in.
     """
 
     parameters: dict[str, int]
@@ -47,11 +55,15 @@ class Statement:
     return_line: int
     order: tuple[str, ...]
     batched: bool
+    languages: tuple[str, ...]
 
 
-def read_statement(text: str, first_line: int, refuse: Refuse) -> Statement:
-    """Return what a statement says; `refuse(line, cause)` is called where its form is not the library's."""
-    bare = _HIDDEN.sub(lambda hidden: re.sub(r"[^\n]", " ", hidden.group()), text)
+def read_statement(text: str, first_line: int, refuse: Refuse, *, plugin: str = "") -> Statement:
+    """Return what a statement says; `refuse(line, cause)` is called where its form is not the library's.
+
+    It calls `plugin`, and no other.
+    """
+    bare = HIDDEN.sub(lambda hidden: re.sub(r"[^\n]", " ", hidden.group()), text)
 
     def line(position: int) -> int:
         return first_line + bare.count("\n", 0, position)
@@ -60,11 +72,11 @@ def read_statement(text: str, first_line: int, refuse: Refuse) -> Statement:
         refuse(first_line, "there is no statement")
     if ";" in bare.rstrip().rstrip(";"):
         refuse(line(bare.index(";")), "more than one statement")
-    for foreign in _FOREIGN.finditer(bare):
-        refuse(line(foreign.start()), f"{foreign.group()}*: the library needs no plugin")
-    for call in _PROCEDURE.finditer(bare):
-        if call.group(1) not in PROCEDURES:
-            refuse(line(call.start()), f"procedure {call.group(1)}, expected one of {', '.join(PROCEDURES)}")
+    _check_calls(bare, line, refuse, plugin)
+    asked = _LANGUAGE.match(bare)
+    if asked and asked.group(1) not in LANGUAGES:
+        refuse(first_line, f"CYPHER {asked.group(1)}, expected {' or '.join(LANGUAGES)}")
+    languages = (asked.group(1),) if asked else LANGUAGES
     parameters: dict[str, int] = {}
     for used in re.finditer(r"\$(\w+)", bare):
         parameters.setdefault(used.group(1), line(used.start()))
@@ -73,7 +85,22 @@ def read_statement(text: str, first_line: int, refuse: Refuse) -> Statement:
     ]
     position = _last_return(bare, line, refuse)
     columns, order = _answer(bare[position:], line(position), refuse)
-    return Statement(parameters, writes, columns, line(position), order, bool(_BATCHED.search(bare)))
+    return Statement(parameters, writes, columns, line(position), order, bool(_BATCHED.search(bare)), languages)
+
+
+def _check_calls(bare: str, line: Callable[[int], int], refuse: Refuse, plugin: str) -> None:
+    """Refuse what calls a plugin that the header does not name, or a procedure that is not known to read."""
+    called = list(_FOREIGN.finditer(bare))
+    if plugin and not called:
+        refuse(line(0), f"the header says `needs: {plugin}` and {plugin}.* is not called")
+    for foreign in called:
+        if foreign.group(1) != plugin:
+            refuse(line(foreign.start()), f"{foreign.group()}*: the library needs no plugin; the header names one that "
+                   "a single query does: `needs: gds`")  # fmt: skip
+    allowed = (*PROCEDURES, *PLUGIN_PROCEDURES.get(plugin, ()))
+    for call in _PROCEDURE.finditer(bare):
+        if call.group(1) not in allowed:
+            refuse(line(call.start()), f"procedure {call.group(1)}, expected one of {', '.join(allowed)}")
 
 
 def _last_return(bare: str, line: Callable[[int], int], refuse: Refuse) -> int:

@@ -1,10 +1,11 @@
 // title: Communities that chance decides
 // question: Which communities do other seeds of the method, or other documents, tear apart?
-// group: clusters
+// group: communities
 // writes: no
+// cost: under 0.1 s -- the communities of the level
 // key: level, cluster
 // parameter: atlas string = only -- name of the atlas
-// parameter: level string = "fine" -- `coarse`, `middle` or `fine`
+// parameter: level string in coarse, middle, fine = "fine" -- level of the communities
 // parameter: min_size integer = 4 -- fewest members
 // parameter: max_stability float = 0.7 -- largest stability over seeds, or persistence over documents
 // parameter: limit integer = 50 -- most rows

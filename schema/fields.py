@@ -27,7 +27,7 @@ class Field:
     required
         Whether every row has a value.
     set_by
-        Who writes it in the graph: the loader, or a classifying Cypher query.
+        Who writes it in the graph: the loader, the loader's last step (vectors), or a classifying Cypher query.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Field:
     low: float | None = None
     high: float | None = None
     required: bool = True
-    set_by: Literal["load", "classify"] = "load"
+    set_by: Literal["load", "vectors", "classify"] = "load"
 
 
 def _optional(
@@ -89,6 +89,12 @@ FEATURE_FIELDS = (
     Field("top_tokens", "list<string>", "the vocabulary items under its strongest firings, strongest share first"),
     _optional("neuronpedia_url", "string", "the feature's page on Neuronpedia, where its SAE has one"),
 )
+
+DECODER_DIRECTION = Field(
+    "decoder_direction", "list<float>", "the feature's row of the decoder, as 32-bit floats, for the vector index: how "
+    "near two features' directions are; absent where an atlas has no decoder, or too large a one", required=False,
+    set_by="vectors",
+)  # fmt: skip
 
 EXCLUSIVITY_FIELDS = (
     Field("testable_pairs", "integer", "pairs of leaves whose expected joint firings under the hub are 10 or more",
@@ -262,6 +268,8 @@ SHAPE_FIELDS = (
                 low=0),
     _classified("shape", "string", "`pair`, `triangle`, `fully connected`, `hub-spoke`, `star-like` or `undetermined`"),
 )
+IDEAL = _classified("ideal", "string", "of an undetermined community: `chain` or `ring` where it is exactly that, or what "
+                    "`template` says: `chain`, `ring`, `bipartite` or `core-periphery`; else empty")
 
 CLUSTER_EVIDENCE_FIELDS = (
     NAME,

@@ -22,7 +22,10 @@ def constraints() -> tuple[str, ...]:
 
 
 def indexes() -> tuple[str, ...]:
-    """Return the statements that make the range and full-text indexes."""
+    """Return the statements that make the range, full-text and vector indexes.
+
+    A vector index is of no one dimension: the atlases of a database have decoders of several widths.
+    """
     statements = []
     for label, node in NODES.items():
         for properties in node.indexes:
@@ -33,12 +36,22 @@ def indexes() -> tuple[str, ...]:
             keys = ", ".join(f"n.{property_}" for property_ in node.fulltext)
             name = fulltext_index(label)
             statements.append(f"CREATE FULLTEXT INDEX {name} IF NOT EXISTS FOR (n:{label}) ON EACH [{keys}]")
+        if node.vector:
+            statements.append(
+                f"CREATE VECTOR INDEX {vector_index(label)} IF NOT EXISTS FOR (n:{label}) ON (n.{node.vector}) "
+                "OPTIONS {indexConfig: {`vector.similarity_function`: 'cosine'}}"
+            )
     return tuple(statements)
 
 
 def fulltext_index(label: str) -> str:
     """Return the name of a label's full-text index."""
     return f"atlas_{label.lower()}_text"
+
+
+def vector_index(label: str) -> str:
+    """Return the name of a label's vector index."""
+    return f"atlas_{label.lower()}_{NODES[label].vector}"
 
 
 def loaded(kind: Node | Relationship) -> tuple[Field, ...]:
@@ -55,7 +68,7 @@ def merge_nodes(label: str) -> str:
     """
     node = NODES[label]
     lines = ["UNWIND $rows AS row", f"MERGE (n:{label} {{uid: row.uid}})", "SET n += row.properties"]
-    classes = _loaded_classes(node)
+    classes = class_labels(node)
     if classes:
         lines.append("REMOVE n:" + ":".join(class_.label for class_ in classes))
         lines += [
@@ -64,6 +77,39 @@ def merge_nodes(label: str) -> str:
             for class_ in classes
         ]
     return "\n".join([*lines, "RETURN count(*) AS written"])
+
+
+def set_properties(label: str) -> str:
+    """Return the statement that sets properties of nodes that are there; each of `$rows` is `{uid, properties}`."""
+    return (
+        f"UNWIND $rows AS row MATCH (n:{label} {{uid: row.uid}}) SET n += row.properties RETURN count(*) AS written"
+    )
+
+
+def set_vectors(label: str) -> str:
+    """Return the statement that gives a batch of nodes their vectors, as 32-bit floats.
+
+    Each of `$rows` is `{uid, vector}`. The procedure stores half of what SET would; Cypher 25 has a type for it, which
+    servers of the 5 line lack.
+    """
+    return "\n".join(
+        [
+            "CYPHER 5",
+            "UNWIND $rows AS row",
+            f"MATCH (n:{label} {{uid: row.uid}})",
+            f"CALL db.create.setNodeVectorProperty(n, '{NODES[label].vector}', row.vector)",
+            "RETURN count(*) AS written",
+        ]
+    )
+
+
+def remove_vectors(label: str) -> str:
+    """Return the statement that takes the vectors from at most `$batch` nodes of an atlas."""
+    vector = NODES[label].vector
+    return (
+        f"MATCH (n:{label} {{atlas: $atlas}}) WHERE n.{vector} IS NOT NULL WITH n LIMIT $batch "
+        f"REMOVE n.{vector} RETURN count(*) AS removed"
+    )
 
 
 def edge_columns() -> tuple[str, ...]:
@@ -178,6 +224,7 @@ def swept() -> tuple[tuple[str, str], ...]:
     return (*relationships, *nodes)
 
 
-def _loaded_classes(node: Node) -> tuple[ClassLabel, ...]:
+def class_labels(node: Node) -> tuple[ClassLabel, ...]:
+    """Return the further labels that the loader gives a node, by properties that it sets."""
     names = {field.name for field in loaded(node)}
     return tuple(class_ for class_ in node.classes if class_.property in names)

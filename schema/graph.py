@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from atlas.schema import fields, replication_fields
+from atlas.schema import fields, replication_fields, threshold_fields
 from atlas.schema.fields import ATLAS, LOAD_ID, NAME, UID, Field
 
 SCHEMA_VERSION = 3
@@ -50,6 +50,8 @@ class Node:
         Properties, or tuples of properties, that queries look it up by.
     fulltext
         Properties that are searched as text.
+    vector
+        The property that is searched by nearness, of a cosine; empty where there is none.
     """
 
     label: str
@@ -58,6 +60,7 @@ class Node:
     classes: tuple[ClassLabel, ...] = ()
     indexes: tuple[tuple[str, ...], ...] = ()
     fulltext: tuple[str, ...] = ()
+    vector: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ NODES: dict[str, Node] = {
         Node(
             "Atlas",
             "what one SAE's features do together on one corpus, and how it was made",
-            (UID, ATLAS, *fields.ATLAS_FIELDS, *replication_fields.ATLAS_HALVES),
+            (UID, ATLAS, *fields.ATLAS_FIELDS, *replication_fields.ATLAS_HALVES, *threshold_fields.THRESHOLD_FIELDS),
         ),
         Node(
             "Feature",
@@ -102,6 +105,7 @@ NODES: dict[str, Node] = {
                   for f in fields.PARENT_SUMMARY_FIELDS if f.name != "index"),
                 *fields.EGO_CLASS_FIELDS,
                 *replication_fields.EGO_HALVES,
+                fields.DECODER_DIRECTION,
             ),
             (
                 ClassLabel("Dead", "fires too rarely to be tested", "class", "dead"),
@@ -113,6 +117,7 @@ NODES: dict[str, Node] = {
             ),
             indexes=(("atlas", "index"), ("atlas", "ego_shape")),
             fulltext=("name", "top_tokens"),
+            vector="decoder_direction",
         ),
         Node(
             "Edge",
@@ -130,6 +135,7 @@ NODES: dict[str, Node] = {
                 *(f for f in fields.CLUSTER_FIELDS if f.name != "parent"),
                 *fields.CLUSTER_EVIDENCE_FIELDS,
                 *fields.SHAPE_FIELDS,
+                fields.IDEAL,
                 *replication_fields.CLUSTER_HALVES,
             ),
             (
@@ -139,6 +145,10 @@ NODES: dict[str, Node] = {
                 ClassLabel("HubSpoke", "a star whose leaves are exclusive given the hub", "shape", "hub-spoke"),
                 ClassLabel("StarLike", "a star by topology alone, which chance makes as often", "shape", "star-like"),
                 ClassLabel("Undetermined", "none of these", "shape", "undetermined"),
+                ClassLabel("Chain", "undetermined, and a chain", "ideal", "chain"),
+                ClassLabel("Ring", "undetermined, and a ring", "ideal", "ring"),
+                ClassLabel("Bipartite", "undetermined, and of two parts with edges between them", "ideal", "bipartite"),
+                ClassLabel("CorePeriphery", "undetermined, and a core with nodes around it", "ideal", "core-periphery"),
             ),
             indexes=(("atlas", "level"), ("atlas", "shape")),
             fulltext=("name", "top_tokens"),

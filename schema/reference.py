@@ -22,7 +22,7 @@ def reference() -> str:
         "Made by `python -m atlas.schema.reference > docs/schema.md`; change `schema/`, not this page.",
         "",
         f"Graph schema version {SCHEMA_VERSION}. Integers and floats are 64 bits wide. *Set by* says who writes a "
-        "property: the loader, or a classifying query of the Cypher library.",
+        "property: the loader, its last step (vectors), or a classifying query of the Cypher library.",
         "",
         "## Nodes",
         *_nodes(),

@@ -278,6 +278,27 @@ def chain(members: Sequence[int], phi: float = 0.5) -> dict[tuple[int, int], flo
     return {(min(a, b), max(a, b)): phi for a, b in itertools.pairwise(members)}
 
 
+MEASURED: dict[tuple[int, int], dict[str, Any]] = {
+    (28, 29): {"basis": "contextual", "lift_d": 9.0, "decoder_cosine": 0.0625},
+    (5, 7): {"explained_by": 0},
+    (42, 43): {"joint_count": 30, "phi_d": 0.03125},
+    (1, 2): {"basis": "contextual", "lift_d": 0.25, "decoder_cosine": 0.75},
+    (3, 12): {"phi_d": -0.015625, "decoder_cosine": 0.125},
+}
+MEMBERS: dict[tuple[int, str], dict[str, Any]] = {
+    (5, "fine"): {"stability": 0.625, "second_cluster": 1, "second_share": 0.4},
+    (7, "fine"): {"second_cluster": 0, "second_share": 0.3},
+}
+FOUND: dict[tuple[str, int], dict[str, Any]] = {
+    ("fine", 1): {"q": 0.5, "stable_cuts": 3},
+    ("fine", 2): {"template": "undetermined", "margin_bits": 0.0, "stability": 0.95, "persistence": 0.92,
+                  "chance": 0.03125, "stable_cuts": 5, "stable_cells": 8},
+    ("fine", 3): {"template": "ring", "margin_bits": 4.0},
+    ("fine", 4): {"template": "chain", "margin_bits": 6.0},
+}  # fmt: skip
+"""What of that atlas is not as everywhere: of edges, memberships and communities."""
+
+
 def by_hand() -> Small:
     """Return the atlas that the tests know by hand: one community of each shape, one ego of each class.
 
@@ -317,22 +338,10 @@ def by_hand() -> Small:
         parents=((0, 1), (0, 2), (6, 2), (36, 0), (36, 37)),
         ancestors=((36, 1), (36, 2)),
         same=((30, 31),),
-        measured={
-            (28, 29): {"basis": "contextual", "lift_d": 9.0, "decoder_cosine": 0.0625},
-            (5, 7): {"explained_by": 0},
-            (42, 43): {"joint_count": 30, "phi_d": 0.03125},
-            (1, 2): {"basis": "contextual", "lift_d": 0.25, "decoder_cosine": 0.75},
-            (3, 12): {"phi_d": -0.015625, "decoder_cosine": 0.125},
-        },
-        members={(5, "fine"): {"stability": 0.625, "second_cluster": 1, "second_share": 0.4},
-                 (7, "fine"): {"second_cluster": 0, "second_share": 0.3}},
-        found={
-            ("fine", 1): {"q": 0.5, "stable_cuts": 3}, ("fine", 3): {"template": "ring", "margin_bits": 4.0},
-            ("fine", 4): {"template": "chain", "margin_bits": 6.0},
-            ("fine", 2): {"template": "undetermined", "margin_bits": 0.0, "stability": 0.95, "persistence": 0.92,
-                          "chance": 0.03125, "stable_cuts": 5, "stable_cells": 8},
-        },
-        directions=((1.0, 0.0), (0.6, 0.8), (0.0, 1.0), *[(-1.0, 0.0)] * 51),
+        measured=MEASURED,
+        members=MEMBERS,
+        found=FOUND,
+        directions=((1.0, 0.0), (0.6, 0.8), (0.0, 1.0), *((-1.0, index / 50) for index in range(51))),
         halves={
             (0, 1): None, (5, 7): 0, (28, 29): 1, (0, 6): 0, (36, 0): 1, (36, 1): 0, (30, 31): None,
             (5, "fine"): 1, (7, "fine"): None, ("fine", 1): 0, ("fine", 0, "shape"): 1, 36: 1, 46: None,

@@ -7,16 +7,18 @@ import re
 import pytest
 
 from atlas.errors import QueryError
-from atlas.queries.library import FOLDER, ONLY, check_value, find, library, parse_value, read_query
+from atlas.queries.contract import GROUPS, ONLY, check_value, parse_value
+from atlas.queries.header import read_query
+from atlas.queries.library import FOLDER, find, library, read_folder
 from atlas.queries.reference import reference
 from atlas.queries.run import parse_parameters, resolve
-from atlas.schema import NODES, RELATIONSHIPS
+from atlas.schema import NODES
 
 GOOD = """\
 // title: A title
 // question: What is
 //    the question?
-// group: atlas
+// group: explore
 // writes: no
 // key: name
 // parameter: atlas string = only -- name of the atlas
@@ -29,6 +31,10 @@ RETURN n.name AS name, count(*) AS count
 ORDER BY count DESC, name
 LIMIT $limit
 """
+
+
+SLOW = ["aligned_exclusions", "counts", "edge_forms", "edge_kinds", "gds_leiden", "replication", "tiny_effects"]
+"""Those that read much of every edge: their answers are about all of them."""
 
 
 def write(tmp_path, text, name="good"):
@@ -48,13 +54,19 @@ def test_a_good_file_is_read_whole(tmp_path):
     assert [(c.name, c.optional) for c in query.columns] == [("name", False), ("count", True)]
     assert query.statement.startswith("MATCH")
     assert (query.writes, query.batched, query.key) == (False, False, ("name",))
+    assert (query.graph, query.cost, query.languages) == (False, "", ("5", "25"))
+    more = GOOD.replace("// key", "// cost: under 1 s -- all features\n// key").replace("MATCH", "CYPHER 5\nMATCH")
+    more = more.replace("limit integer = 5", 'limit string? in a, b c = "b c"')
+    query = read_query(write(tmp_path, more))
+    assert (query.cost, query.reason, query.languages) == ("under 1 s", "all features", ("5",))
+    assert (query.parameter("limit").choices, query.parameter("limit").default) == (("a", "b c"), "b c")
 
 
 BROKEN = [
     ("// title: A title\n", "", 1, "no `title:`"),
-    ("// group: atlas", "// group: atlases", 4, "group 'atlases'"),
-    ("// group: atlas", "// group: atlas\n// group: atlas", 5, "second `group:`"),
-    ("// group: atlas", "// colour: red\n// group: atlas", 4, "unknown header field 'colour'"),
+    ("// group: explore", "// group: explroe", 4, "group 'explroe'; did you mean explore?"),
+    ("// group: explore", "// group: explore\n// group: explore", 5, "second `group:`"),
+    ("// group: explore", "// colour: red\n// group: explore", 4, "unknown header field 'colour'"),
     ("// writes: no", "// writes: perhaps", 5, "writes 'perhaps'"),
     ("// writes: no", "// writes: yes", 5, "nothing is written"),
     ("// writes: no", "// writes", 5, "expected `field: value`"),
@@ -81,11 +93,20 @@ BROKEN = [
     ("RETURN n.name", "FOREACH (x IN [1] | MERGE (:A))\nRETURN n.name", 13, "FOREACH in a query"),
     ("RETURN n.name", "CALL (n) { detach  delete n }\nRETURN n.name", 13, "DETACH in a query"),
     ("RETURN n.name", "CALL apoc.create.node([], {})\nRETURN n.name", 13, "needs no plugin"),
+    ("// writes: no", "// writes: no\n// needs: apoc", 6, "needs 'apoc', expected one of gds"),
+    ("// writes: no", "// writes: no\n// needs: gds", 13, "`needs: gds` and gds.* is not called"),
     ("RETURN n.name", "CALL dbms.killQuery('x')\nRETURN n.name", 13, "procedure dbms.killQuery"),
     ("MATCH (n", "USE other MATCH (n", 12, "USE outside"),
     ("LIMIT $limit", "LIMIT $limit\nUNION RETURN 1 AS name, 2 AS count ORDER BY name LIMIT 3", 16, "UNION"),
     ("// column: name string", "// column: name text", 9, "type 'text' of column"),
     ("// column: name string -- a name", "// column: name", 9, "expected `name type -- meaning`"),
+    ("integer = 5 -- most", "string in a, b = \"c\" -- most", 8, "is no string"),
+    ("integer = 5 -- most", "integer in 5, 6 = 5 -- most", 8, "only a string is one `in` a list"),
+    ("// writes: no", "// writes: no\n// cost: cheap -- it is", 6, "cost 'cheap -- it is', expected one of under"),
+    ("// writes: no", "// writes: no\n// cost: under 1 s", 6, "and ` -- reason`"),
+    ("// writes: no", "// writes: no\n// graph: yes", 6, "column of type path go together"),
+    ("// column: name string", "// column: name path", 1, "column of type path go together"),
+    ("MATCH (n", "CYPHER 4 MATCH (n", 12, "CYPHER 4, expected 5 or 25"),
 ]
 
 
@@ -119,19 +140,11 @@ def test_the_library_is_whole():
     assert set(library()) == {path.stem for path in FOLDER.glob("*.cypher")}
     assert {"classify_clusters", "classify_egos", "hub_spoke_clusters", "star", "atlases"} <= set(library())
     assert [name for name, query in library().items() if query.writes] == ["classify_clusters", "classify_egos"]
-
-
-@pytest.mark.parametrize("query", library().values(), ids=lambda query: query.name)
-def test_labels_types_and_properties_are_of_the_schema(query):
-    """A query names no label, relationship type or property that the schema does not know."""
-    body = re.sub(r"//[^\n]*|'(?:\\.|[^'\\])*'", "", query.statement)
-    labels = set(NODES) | {class_.label for node in NODES.values() for class_ in node.classes}
-    types = set(RELATIONSHIPS)
-    known = {f.name for kind in (*NODES.values(), *RELATIONSHIPS.values()) for f in kind.properties}
-    assert set(re.findall(r":([A-Z][A-Za-z]*[a-z][A-Za-z]*)\b", body)) <= labels
-    assert set(re.findall(r":([A-Z]+_[A-Z_]+|WITHIN)\b", body)) <= types
-    properties = set(re.findall(r"\b[a-z]\w*\.([a-z_]\w*)\b(?!\s*[.(])", body))
-    assert properties - {"index"} <= known | {"fulltext"}
+    reading = [query for query in library().values() if not query.writes]
+    assert len(reading) >= 40
+    assert {query.group for query in reading} == {group for group in GROUPS if group != "classify"}
+    assert [query.name for query in reading if not query.cost] == []
+    assert [query.name for query in reading if query.cost == "over 1 s"] == SLOW
 
 
 def test_each_class_of_the_schema_is_set_and_taken_away():
@@ -162,12 +175,24 @@ def test_unknown_names_are_answered_with_near_ones():
         ("star_like", "yes", True),
         ("star_like", "False", False),
         ("level", "null", None),
-        ("level", "=a=b", "=a=b"),
+        ("level", "coarse", "coarse"),
     ],
 )
 def test_values_are_converted_by_the_declared_type(name, text, value):
     """`key=value` becomes a value of the type in the header; only the first `=` divides."""
     assert parse_parameters(find("hub_spoke_clusters"), (f"{name}={text}",)) == {name: value}
+    assert parse_parameters(find("senses"), ("token==a=b",)) == {"token": "=a=b"}
+
+
+def test_a_value_that_is_none_of_the_choices_is_answered_with_near_ones():
+    """A misspelt choice would be an empty answer; it is refused instead, and however long it is shown short."""
+    with pytest.raises(QueryError, match="level is 'midle'; did you mean middle") as refused:
+        parse_parameters(find("bridges"), ("level=midle",))
+    assert refused.value.remedy == "it is one of: coarse, middle, fine"
+    with pytest.raises(QueryError) as refused:
+        parse_parameters(find("bridges"), ("level=" + "\u202e" * 10**6,))
+    assert len(refused.value.cause) < 200
+    assert refused.value.cause.isascii()
 
 
 @pytest.mark.parametrize(
@@ -202,6 +227,26 @@ def test_the_atlas_is_the_only_one_or_has_to_be_said():
         resolve(counts, {"atlas": "demoo"}, ["demo", "x"])
     with pytest.raises(QueryError, match="needs the parameter feature"):
         resolve(find("neighbours"), {}, ["a"])
+
+
+def test_a_folder_of_the_users_stands_beside_the_shipped_queries(tmp_path):
+    """Its queries are found by name; what is no query, or has a shipped one's name, is said with file and line."""
+    write(tmp_path, GOOD, "mine")
+    write(tmp_path, GOOD.replace("// writes: no\n", ""), "bad")
+    write(tmp_path, GOOD, "hubs")
+    (tmp_path / "notes.txt").write_text("no query")
+    own = read_folder(tmp_path)
+    assert (list(own.queries), list(own.refused)) == (["mine"], ["bad", "hubs"])
+    assert find("mine", tmp_path).title == "A title"
+    assert find("counts", tmp_path) is library()["counts"]
+    with pytest.raises(QueryError, match=re.escape(f"{tmp_path / 'bad.cypher'}:1: the header has no `writes:`")):
+        find("bad", tmp_path)
+    with pytest.raises(QueryError, match="a shipped query has this name"):
+        find("hubs", tmp_path)
+    with pytest.raises(QueryError, match="no query 'min'; did you mean mine"):
+        find("min", tmp_path)
+    with pytest.raises(QueryError, match="No such file"):
+        read_folder(tmp_path / "none")
 
 
 def test_reference_page_is_current():

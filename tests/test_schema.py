@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from atlas.schema import EDGE_KINDS, NODES, RELATIONSHIPS, TABLES
-from atlas.schema.generate import constraints, indexes, loaded, merge_edges, merge_nodes, merge_relationships
+from atlas.schema.generate import (
+    constraints,
+    indexes,
+    loaded,
+    merge_edges,
+    merge_nodes,
+    merge_relationships,
+    set_vectors,
+)
 from atlas.schema.reference import reference
 
 ROOT = Path(__file__).parent.parent
@@ -58,6 +66,10 @@ def test_constraints_and_indexes_are_of_the_schema():
         "CREATE FULLTEXT INDEX atlas_feature_text IF NOT EXISTS FOR (n:Feature) ON EACH [n.name, n.top_tokens]"
         in indexes()
     )
+    assert [statement for statement in indexes() if "VECTOR" in statement] == [
+        "CREATE VECTOR INDEX atlas_feature_decoder_direction IF NOT EXISTS FOR (n:Feature) ON (n.decoder_direction) "
+        "OPTIONS {indexConfig: {`vector.similarity_function`: 'cosine'}}"
+    ]
     assert all("IF NOT EXISTS" in statement for statement in (*constraints(), *indexes()))
 
 
@@ -86,6 +98,6 @@ def test_the_server_takes_every_statement(driver):
     statements = [merge_nodes(label) for label in NODES]
     statements += [merge_relationships(t, s) for t, r in RELATIONSHIPS.items() for s in r.start]
     with driver.session(notifications_disabled_classifications=["UNRECOGNIZED"]) as session:
-        for statement in [*statements, *map(merge_edges, EDGE_KINDS)]:
+        for statement in [*statements, *map(merge_edges, EDGE_KINDS), set_vectors("Feature")]:
             summary = session.run(f"EXPLAIN {statement}", rows=[]).consume()
             assert [s for s in summary.gql_status_objects if s.is_notification] == []
