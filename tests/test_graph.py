@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from small_atlas import Small, by_hand, clique, star
 
 from atlas.artifacts import Run
 from atlas.errors import ArtifactError, DatabaseError, InputError
-from atlas.ingest.graph import contents, drop, load, load_run
+from atlas.ingest.graph import load, load_run
+from atlas.ingest.graph_drop import contents, drop
 from atlas.ingest.graph_rows import Rows
 from atlas.ingest.graph_sources import OPTIONAL, STAGES, artifacts_of
 from atlas.ingest.graph_write import Writer
@@ -105,7 +107,7 @@ def test_topics_and_exclusions_are_edges_of_their_own(clean, tmp_path):
 
 def test_clusters_of_others_are_there_while_the_run_has_them(clean, tmp_path):
     """Each with the name of its hub, and its members; without its artifact the same atlas has another digest."""
-    by_hand().write(tmp_path)
+    replace(by_hand(), halves=None).write(tmp_path)
     with Run(tmp_path) as run:
         with_peer, _ = load_run(run, clean, name="hand", target="here")
         assert values(
@@ -135,7 +137,7 @@ def test_clusters_of_others_are_there_while_the_run_has_them(clean, tmp_path):
 
 def test_clusters_of_others_made_from_what_is_gone_are_left_out(tmp_path, caplog):
     """An optional artifact is of the run that it was made from: made from other counts it is not loaded, and named."""
-    by_hand().write(tmp_path)
+    replace(by_hand(), halves=None).write(tmp_path)
     with Run(tmp_path) as run:
         whole = Rows(artifacts_of(run), "hand")
     manifest = tmp_path / "45-peer" / "manifest.json"

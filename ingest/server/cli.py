@@ -1,8 +1,7 @@
-"""The commands `atlas db up|down|status|browser|list|drop-atlas` for the managed server."""
+"""The commands `atlas db up|down|status|browser|list|drop-atlas|dump|restore` for the managed server."""
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import shlex
@@ -10,18 +9,16 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import click
 
 from atlas.ingest import options
+from atlas.ingest.server.browser import EXAMPLE, browser_address, copy_command, tunnel_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from atlas.ingest.server.home import ServerInfo
-
-EXAMPLE = "MATCH (f:Feature)-[e:CO_OCCURS]-(g:Feature) RETURN f, e, g ORDER BY e.phi DESC LIMIT 100"
 
 
 @click.group()
@@ -43,6 +40,11 @@ def _home_option(function: Callable[..., Any]) -> Callable[..., Any]:
 @db.command()
 @_home_option
 @options.as_json
+@click.option(
+    "--server",
+    metavar="LINE",
+    help="Line of the server: 5.26 or 2026.  [default: the one that made the store, else ATLAS_SERVER, else 5.26]",
+)
 @click.option("--heap", help="Largest Java heap, 1500M or 2G.  [default: from the machine's memory]")
 @click.option("--bolt-port", type=click.IntRange(1, 65535), help="[default: 7687 where it is free]")
 @click.option("--http-port", type=click.IntRange(1, 65535), help="[default: 7474 where it is free]")
@@ -56,12 +58,13 @@ def _home_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def up(
     home: Path | None,
     as_json: bool,
+    server: str | None,
     heap: str | None,
     bolt_port: int | None,
     http_port: int | None,
     wait: float,
 ) -> None:
-    """Start the server, and install it the first time (145 MB).
+    """Start the server, and install it the first time (145 MB; line 2026: 173 MB).
 
     A server that runs already is left as it is. Returns when a query has been answered.
     """
@@ -69,7 +72,8 @@ def up(
 
     report = _Progress()
     try:
-        info = process.up(home, heap=heap, bolt_port=bolt_port, http_port=http_port, wait=wait, report=report)
+        ports = {"bolt_port": bolt_port, "http_port": http_port}
+        info = process.up(home, server=server, heap=heap, **ports, wait=wait, report=report)
     finally:
         report.end()
     _show(info, as_json=as_json)
@@ -117,27 +121,62 @@ def status(home: Path | None, as_json: bool) -> None:
 @_home_option
 @options.as_json
 @click.option("--open", "opening", is_flag=True, help="Open the address in this machine's web browser.")
-def browser(cypher: str, home: Path | None, as_json: bool, opening: bool) -> None:
+@click.option(
+    "--setup",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write style and queries for Browser into this folder, and say how to use them.",
+)
+@click.option("--atlas", help="Atlas that these queries ask.  [default: the only one]")
+def browser(
+    cypher: str, home: Path | None, as_json: bool, opening: bool, folder: Path | None, atlas: str | None
+) -> None:
     """Print the address of Neo4j Browser with CYPHER filled in."""
     from atlas.errors import DatabaseError
     from atlas.ingest.server import process
 
+    if atlas is not None and folder is None:
+        raise click.UsageError("--atlas is what --setup asks for its queries: name a folder with --setup")
     info = process.status(home)
     if info.bolt_port is None or info.http_port is None:
         raise DatabaseError(f"the managed server of {info.home} is not up", "atlas db up")
-    address = browser_address(info.bolt_port, info.http_port, cypher)
-    tunnel = tunnel_command(info.bolt_port, info.http_port, os.environ.get("SSH_CONNECTION", ""))
+    far = os.environ.get("SSH_CONNECTION", "")
+    tunnel = tunnel_command(info.bolt_port, info.http_port, far)
+    shown: dict[str, Any] = {"address": browser_address(info.bolt_port, info.http_port, cypher)}
+    shown |= {"password_file": str(info.password_file), "tunnel": tunnel}
+    if folder is not None:
+        files = _set_up(home, folder, atlas)
+        shown |= {"files": [str(file) for file in files], "copy": copy_command(folder, far)}
     if as_json:
-        _print_json({"address": address, "password_file": str(info.password_file), "tunnel": tunnel})
+        _print_json(shown)
     else:
-        click.echo(address)
-        click.echo(f"user neo4j, password: cat {shlex.quote(str(info.password_file))}", err=True)
-        if tunnel:
-            click.echo(f"from your own machine, first: {tunnel}", err=True)
+        _show_browser(shown)
     if opening:
         import webbrowser
 
-        webbrowser.open(address)
+        webbrowser.open(shown["address"])
+
+
+def _set_up(home: Path | None, folder: Path, atlas: str | None) -> list[Path]:
+    from atlas.ingest.connection import managed_target, open_driver
+    from atlas.ingest.server.browser import setup
+
+    target = managed_target(home)
+    with open_driver(target) as driver:
+        return setup(driver, folder, atlas, database=target.database)
+
+
+def _show_browser(shown: dict[str, Any]) -> None:
+    from atlas.ingest.server.browser import instructions
+
+    if "files" in shown:
+        click.echo(instructions(*shown["files"]))
+    click.echo(shown["address"])
+    click.echo(f"user neo4j, password: cat {shlex.quote(shown['password_file'])}", err=True)
+    if shown["tunnel"]:
+        click.echo(f"from your own machine, first: {shown['tunnel']}", err=True)
+    if shown.get("copy"):
+        click.echo(f"and for the files: {shown['copy']}", err=True)
 
 
 @db.command("list")
@@ -168,9 +207,8 @@ def drop_atlas(name: str, home: Path | None, as_json: bool, yes: bool) -> None:
     What would go is counted first. An atlas of another schema version can be removed, too. A removal
     that was interrupted is finished by the same command.
     """
-    from atlas.errors import InputError
     from atlas.ingest.connection import managed_target, open_driver
-    from atlas.ingest.graph import contents, drop
+    from atlas.ingest.graph_drop import contents, drop
     from atlas.queries.display import visible
 
     target = managed_target(home)
@@ -179,11 +217,7 @@ def drop_atlas(name: str, home: Path | None, as_json: bool, yes: bool) -> None:
         for label, count in contents(driver, name, database=target.database).items():
             click.echo(f"{count:10d}  {visible(label)}", err=True)
         if not yes:
-            if not sys.stdin.isatty():
-                raise InputError("nobody can be asked: the input is no terminal", "add --yes to remove the atlas")
-            if not click.confirm("Remove these nodes and all their relationships?", err=True):
-                click.echo("nothing was removed", err=True)
-                raise click.exceptions.Exit(1)
+            _ask("Remove these nodes and all their relationships?", "add --yes to remove the atlas", "removed")
         removed = drop(driver, name, database=target.database)
     if as_json:
         _print_json({"atlas": name, "removed": removed})
@@ -191,30 +225,77 @@ def drop_atlas(name: str, home: Path | None, as_json: bool, yes: bool) -> None:
         options.show_rows(("label", "removed"), list(removed.items()))
 
 
-def browser_address(bolt_port: int, http_port: int, cypher: str) -> str:
-    """Return the address that opens Browser with the user and a query filled in, the password asked for."""
-    dbms = f"bolt://neo4j@127.0.0.1:{bolt_port}"
-    return f"http://127.0.0.1:{http_port}/browser/?dbms={dbms}&cmd=edit&arg={quote(cypher, safe='')}"
+@db.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_home_option
+@options.as_json
+@click.option("--yes", is_flag=True, help="Replace the file without asking.")
+def dump(file: Path, home: Path | None, as_json: bool, yes: bool) -> None:
+    """Write the database with all its atlases into FILE.
 
-
-def tunnel_command(bolt_port: int, http_port: int, ssh_connection: str) -> str | None:
-    """Return the ssh command that brings both ports to the far end of an SSH session, None outside of one.
-
-    Browser speaks Bolt from the person's own machine, so both ports keep their numbers there.
+    A server that runs is stopped meanwhile and started again. The password is not in the file.
     """
-    fields = ssh_connection.split()  # client address, client port, server address, server port
-    if len(fields) != 4:
-        return None
-    port = f" -p {fields[3]}" if fields[3] != "22" else ""
-    forwards = " ".join(f"-L {each}:127.0.0.1:{each}" for each in (http_port, bolt_port))
-    return f"ssh -N{port} {forwards} {getpass.getuser()}@{fields[2]}"
+    from atlas.ingest.server import archive
+
+    if file.is_file() and not yes:
+        _ask(f"{file} exists. Replace it?", "name another file, or replace it with --yes", "written")
+        yes = True
+    report = _Progress()
+    try:
+        size = archive.dump(file, home, overwrite=yes, report=report)
+    finally:
+        report.end()
+    if as_json:
+        _print_json({"file": str(file), "bytes": size})
+    else:
+        click.echo(f"{size / 1e6:.1f} MB in {file}")
+
+
+@db.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_home_option
+@options.as_json
+@click.option("--yes", is_flag=True, help="Do not ask before replacing what the database holds.")
+def restore(file: Path, home: Path | None, as_json: bool, yes: bool) -> None:
+    """Replace the database by what `atlas db dump` wrote into FILE.
+
+    A server that runs is stopped meanwhile and started again. It keeps its password. A file that cannot be
+    used changes nothing.
+    """
+    from atlas.ingest.server import archive
+    from atlas.ingest.server.home import Home
+
+    place = Home.at(home)
+    if file.is_file() and archive.store(place).is_dir() and not yes:
+        click.echo(f"{place.store_bytes() / 1e6:10.1f} MB  {place.path / 'data'}", err=True)
+        _ask("Replace this database, with all its atlases?", "add --yes to replace it", "replaced")
+    report = _Progress()
+    try:
+        archive.restore(file, home, report=report)
+    finally:
+        report.end()
+    if as_json:
+        _print_json({"file": str(file), "home": str(place.path)})
+    else:
+        click.echo(f"restored {file}")
+
+
+def _ask(question: str, remedy: str, done: str) -> None:
+    """Return where a person says yes; end with code 1 at no, and refuse where nobody can be asked."""
+    from atlas.errors import InputError
+
+    if not sys.stdin.isatty():
+        raise InputError("nobody can be asked: the input is no terminal", remedy)
+    if not click.confirm(question, err=True):
+        click.echo(f"nothing was {done}", err=True)
+        raise click.exceptions.Exit(1)
 
 
 def _show(info: ServerInfo, *, as_json: bool) -> None:
     if as_json:
         _print_json(info.as_dict())
         return
-    rows = {"state": info.state, "version": f"Neo4j {info.version}"}
+    rows = {"state": info.state, "version": f"Neo4j {info.version} (line {info.server})"}
     if info.state != "stopped":
         uptime = time.strftime("%H:%M:%S", time.gmtime((info.uptime or 0) % 86400))
         days = int((info.uptime or 0) // 86400)

@@ -1,0 +1,9 @@
+// title: A clique
+// see: The members of one fine community and every edge between them. Nearly all pairs are tied, and none of the
+//    features stands in the middle.
+// picture: browser-clique.png -- seven features around "since" and "because", nearly every pair connected
+MATCH (f:Feature)-[:IN_CLUSTER]->(c:Cluster {uid: $atlas + ':fine:' + toString($clique)})
+MATCH path = (f)-[:CO_OCCURS]->(g:Feature)
+WHERE EXISTS { (g)-[:IN_CLUSTER]->(c) }
+RETURN path
+LIMIT 149
