@@ -42,20 +42,20 @@ CALL (c) {
     UNWIND members AS x
     MATCH (x)-[r:CO_OCCURS]->(y:Feature)
     WHERE y IN members
-    RETURN collect({x: x, y: y, phi: r.phi}) AS edges
+    RETURN collect(r) AS edges
   }
   CALL (edges) {
     // Degrees inside the community. Sums of phi are rounded: their last digit depends on the order of adding.
-    UNWIND edges AS edge
-    UNWIND [edge.x, edge.y] AS f
-    WITH f, count(*) AS degree, round(sum(edge.phi), 12) AS strength
+    UNWIND edges AS r
+    UNWIND [startNode(r), endNode(r)] AS f
+    WITH f, count(*) AS degree, round(sum(r.phi), 12) AS strength
     ORDER BY degree DESC, strength DESC, f.index
     RETURN coalesce(max(degree), 0) AS top, collect(f)[0] AS strongest
   }
   CALL (edges) {
     // From the member with the lowest index each triad is found once.
-    UNWIND edges AS edge
-    WITH edge.x AS x, collect(edge.y) AS higher
+    UNWIND edges AS r
+    WITH startNode(r) AS x, collect(endNode(r)) AS higher
     WHERE size(higher) > 1
     UNWIND higher AS y
     MATCH (y)-[:CO_OCCURS]->(z:Feature)

@@ -268,8 +268,8 @@ SHAPE_FIELDS = (
                 low=0),
     _classified("shape", "string", "`pair`, `triangle`, `fully connected`, `hub-spoke`, `star-like` or `undetermined`"),
 )
-IDEAL = _classified("ideal", "string", "of an undetermined community: `chain` or `ring` where it is exactly that, or what "
-                    "`template` says: `chain`, `ring`, `bipartite` or `core-periphery`; else empty")
+IDEAL = _classified("ideal", "string", "of an undetermined community: `chain` or `ring` where it is exactly that, or "
+                    "what `template` says: `chain`, `ring`, `bipartite` or `core-periphery`; else empty")
 
 CLUSTER_EVIDENCE_FIELDS = (
     NAME,

@@ -1,120 +1,222 @@
-"""Cypher's classification against igraph, on random graphs: many graphs as communities of one atlas."""
+"""Cypher's classification against igraph and the rules in Python: many graphs as communities of one atlas."""
 
 from __future__ import annotations
 
-import hypothesis
-import hypothesis.strategies as st
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict, astuple, dataclass, replace
+
 import igraph
+import numpy as np
 import pytest
 from graph_checks import empty, values
-from small_atlas import Small
+from small_atlas import Small, chain, star
 
+from atlas.errors import DatabaseError, QueryError
 from atlas.ingest.graph import load
+from atlas.queries.classify import classify, other_thresholds
+from atlas.queries.library import find
+from atlas.queries.run import plan, run
+from atlas.shapes import Evidence, Rules, community_shape, connected_graphs, describe, ego_shape, topology
+from atlas.shapes.templates import MIN_MARGIN
 
 pytestmark = pytest.mark.neo4j
 
 PHIS = (0.1, 0.2, 0.3, 0.7)
+TEMPLATES = ("star", "chain", "ring", "bipartite", "core-periphery", "undetermined")
+LABELS = {"pair": "Pair", "triangle": "Triangle", "fully connected": "FullyConnected", "hub-spoke": "HubSpoke",
+          "star-like": "StarLike", "undetermined": "Undetermined", "chain": "Chain", "ring": "Ring",
+          "bipartite": "Bipartite", "core-periphery": "CorePeriphery", None: None}  # fmt: skip
 
 
-@st.composite
-def graphs(draw):
-    """Draw n, edges with phi, evidence of the community and firing counts: 40 graphs make one atlas."""
-    n = draw(st.integers(2, 9))
-    pairs = [(a, b) for a in range(n) for b in range(a + 1, n)]
-    shape = draw(st.sampled_from(("any", "star", "dense")))
-    if shape == "star":
-        hub = draw(st.integers(0, n - 1))
-        kept = [pair for pair in pairs if hub in pair]
-        kept += draw(st.lists(st.sampled_from(pairs), max_size=2))
-    elif shape == "dense":
-        left_out = draw(st.lists(st.sampled_from(pairs), max_size=3))
-        kept = [pair for pair in pairs if pair not in left_out]
-    else:
-        kept = draw(st.lists(st.sampled_from(pairs), max_size=len(pairs)))
-    phis = draw(st.lists(st.sampled_from(PHIS), min_size=len(pairs), max_size=len(pairs)))
-    weights = dict(zip(pairs, phis, strict=True))
-    testable = draw(st.integers(0, 6))
-    evidence = (testable, draw(st.integers(0, testable)), draw(st.integers(0, testable)), draw(st.integers(0, 8)))
-    firing = draw(st.lists(st.integers(1, 4), min_size=n, max_size=n))
-    return n, {pair: weights[pair] for pair in kept}, evidence, firing
+@dataclass(frozen=True)
+class Case:
+    """A graph with phi, and what Python would have stored of it."""
+
+    graph: igraph.Graph
+    evidence: Evidence
+    template: str | None
+    margin_bits: float | None
+    firing: tuple[int, ...]
 
 
-def numbers(n, edges):
-    """Return n_edges, density, centralization, triangles and hub as igraph gives them."""
+def case(rng: np.random.Generator, n: int, edges, described: tuple[str | None, float | None] | None = None) -> Case:
+    """Return a case whose phi, evidence and firing counts are drawn; so are template and margin if not given."""
     graph = igraph.Graph(n, list(edges))
-    degrees = graph.degree()
-    centralization = 0.0 if n < 3 else sum(max(degrees) - d for d in degrees) / ((n - 1) * (n - 2))
-    strength = [round(sum(phi for pair, phi in edges.items() if i in pair), 12) for i in range(n)]
-    hub = min(range(n), key=lambda i: (-degrees[i], -strength[i], i))
-    return graph.ecount(), graph.density(), centralization, len(graph.list_triangles()), hub
+    graph.vs["index"] = range(n)
+    graph.es["phi"] = rng.choice(PHIS, graph.ecount()).tolist()
+    testable = int(rng.integers(0, 7))
+    depleted, enriched = (int(each) for each in rng.integers(0, testable + 1, 2))
+    margin = float(rng.choice([0, 1.99, MIN_MARGIN - 1e-12, MIN_MARGIN, 2.5, 7]))
+    template, margin = described or ((str(rng.choice(TEMPLATES)), margin) if n > 3 else (None, None))
+    evidence = Evidence(testable, depleted, enriched, int(rng.integers(0, n + 1)))
+    return Case(graph, evidence, template, margin, tuple(rng.integers(1, 5, n).tolist()))
 
 
-def shape_of(n, m, density, centralization, evidence):
-    """Return the class by the rules of METHODS 7 and 14."""
-    testable, depleted, enriched, covered = evidence
-    if n <= 3:
-        return "pair" if n == 2 else "triangle" if m == 3 else "undetermined"
-    if density >= 0.8:
-        return "fully connected"
-    if centralization < 0.6:
-        return "undetermined"
-    exclusive = testable >= 3 and covered >= (n - 1) / 2 and depleted >= testable / 2 and depleted > enriched
-    return "hub-spoke" if exclusive else "star-like"
+def cases() -> Iterator[Case]:
+    """Every connected graph on up to 7 nodes, larger and unconnected ones drawn, and what is almost a chain or ring."""
+    rng = np.random.default_rng(7)
+    for n in range(1, 8):
+        for one in connected_graphs(n):
+            found = describe(one.graph)
+            yield case(rng, n, one.graph.get_edgelist(), (found.template, found.margin_bits) if found else (None, None))
+    for n in [*range(2, 10), *range(2, 10), 12, 17, 25]:
+        pairs = [(a, b) for a in range(n) for b in range(a + 1, n)]
+        drawn = [pair for pair in pairs if rng.random() < rng.choice([0.1, 0.3, 0.9])]
+        yield case(rng, n, drawn)
+        hub = int(rng.integers(n))
+        yield case(rng, n, {*(pair for pair in pairs if hub in pair), *drawn[:2]})
+    for n in range(4, 20, 3):
+        path = [(i, i + 1) for i in range(n - 1)]
+        yield case(rng, n, path)
+        yield case(rng, n, [*path, (0, n - 1)])
+        yield case(rng, n + 3, [*path, (n, n + 1), (n + 1, n + 2), (n, n + 2)])  # m = n - 1 and degrees of 2: no chain
+        yield case(rng, n + 7, [*path, (0, n - 1), *((n + i, n + (i + 1) % 7) for i in range(7))])  # and no ring
 
 
-def ego_of(h, edges, firing, evidence):
-    """Return size, density of the leaves and class of the ego subgraph of h."""
-    around = {a if b == h else b for a, b in edges if h in (a, b)}
-    leaves = {i for i in around if (firing[i], -i) < (firing[h], -h)}
-    size = len(leaves)
-    links = sum(a in leaves and b in leaves for a, b in edges)
-    density = None if size < 2 else 2 * links / (size * (size - 1))
-    testable, depleted, enriched, covered = evidence
-    if size < 4:
-        return size, density, None
-    fits = testable >= 3 and covered >= size / 2
-    if fits and depleted >= testable / 2 and depleted > enriched:
-        return size, density, "hub-spoke"
-    return size, density, "joint" if fits and enriched >= 0.8 * testable else "mixed"
+def ideal_of(one: Case, shape: str, min_margin: float) -> str | None:
+    """Return the ideal graph of an undetermined community: an exact chain or ring, or what the template says."""
+    n = one.graph.vcount()
+    if shape != "undetermined" or n < 4:
+        return None
+    if one.graph.isomorphic(igraph.Graph.Ring(n)):
+        return "ring"
+    if one.graph.isomorphic(igraph.Graph.Ring(n, circular=False)):
+        return "chain"
+    counted = one.template in ("chain", "ring", "bipartite", "core-periphery") and one.margin_bits > min_margin - 1e-9
+    return one.template if counted else None
 
 
-@hypothesis.settings(max_examples=5, deadline=None, derandomize=True,
-                     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture,
-                                            hypothesis.HealthCheck.too_slow])  # fmt: skip
-@hypothesis.given(st.lists(graphs(), min_size=40, max_size=40))
-def test_cypher_agrees_with_igraph(driver, tmp_path_factory, drawn):
-    """Every number, class, hub, label and role of communities and egos is that of the oracle."""
+def ego_of(one: Case, hub: int, rules: Rules) -> tuple[int, float | None, str | None]:
+    """Return size, density of the leaves and class of the ego subgraph of a member."""
+    order = [(count, -i) for i, count in enumerate(one.firing)]
+    leaves = [i for i in one.graph.neighbors(hub) if order[i] < order[hub]]
+    n, m = len(leaves), one.graph.subgraph(leaves).ecount()
+    return n, 2 * m / (n * (n - 1)) if n > 1 else None, ego_shape(n, one.evidence, rules)
+
+
+@pytest.fixture(scope="module")
+def drawn(driver, tmp_path_factory):
+    """Load all cases as the communities of one atlas; return each with the index of its first feature."""
     empty(driver)
-    starts = [sum(n for n, *_ in drawn[:i]) for i in range(len(drawn))]
+    found, start = [], 0
+    for one in cases():
+        found.append((start, one))
+        start += one.graph.vcount()
     small = Small(
-        n_features=sum(n for n, *_ in drawn),
-        edges={(a + s, b + s): phi for s, (_, edges, *_) in zip(starts, drawn, strict=True)
-               for (a, b), phi in edges.items()},
-        clusters={"fine": [range(s, s + n) for s, (n, *_) in zip(starts, drawn, strict=True)]},
-        evidence={("fine", i): evidence for i, (_, _, evidence, _) in enumerate(drawn)},
-        egos={s + i: evidence for s, (n, _, evidence, _) in zip(starts, drawn, strict=True) for i in range(n)},
-        firing={s + i: count for s, (*_, firing) in zip(starts, drawn, strict=True)
-                for i, count in enumerate(firing)},
+        n_features=start,
+        edges={(first + e.source, first + e.target): e["phi"] for first, one in found for e in one.graph.es},
+        clusters={"fine": [range(first, first + one.graph.vcount()) for first, one in found]},
+        evidence={("fine", i): astuple(one.evidence)[:4] for i, (_, one) in enumerate(found)},
+        egos={first + i: astuple(one.evidence)[:4] for first, one in found for i in range(one.graph.vcount())},
+        firing={first + i: count for first, one in found for i, count in enumerate(one.firing)},
+        found={("fine", i): {"template": one.template, "margin_bits": one.margin_bits}
+               for i, (_, one) in enumerate(found)},
     )  # fmt: skip
-    load(small.write(tmp_path_factory.mktemp("random")), driver, name="random")
+    load(small.write(tmp_path_factory.mktemp("drawn")), driver, name="drawn")
+    return found
+
+
+def differences(driver, drawn, rules: Rules, min_margin: float) -> list[str]:
+    """Return what the database says otherwise than igraph and the rules in Python: numbers, classes, labels, roles."""
     clusters = values(
         driver,
-        "MATCH (c:Cluster) RETURN c.n_edges, c.density, c.centralization, c.triangles, c.hub, c.shape, "
-        "[l IN labels(c) WHERE l <> 'Cluster'], COUNT { (c)<-[:IN_CLUSTER {role: 'hub'}]-() } ORDER BY c.cluster",
+        "MATCH (c:Cluster) RETURN c.n_edges, c.density, c.centralization, c.triangles, c.hub, c.shape, c.ideal, "
+        "[l IN labels(c) WHERE l <> 'Cluster'], "
+        "COLLECT { MATCH (f)-[r:IN_CLUSTER]->(c) RETURN r.role ORDER BY f.index } ORDER BY c.cluster",
     )
-    egos = values(driver, "MATCH (f:Feature) RETURN f.ego_size, f.leaf_density, f.ego_shape ORDER BY f.index")
-    hubs = set()
-    for start, (n, edges, evidence, firing), found in zip(starts, drawn, clusters, strict=True):
-        m, density, centralization, triangles, hub = numbers(n, edges)
-        shape = shape_of(n, m, density, centralization, evidence)
-        starred = shape in ("hub-spoke", "star-like")
-        assert found == (
-            m, pytest.approx(density), pytest.approx(centralization), triangles, start + hub, shape,
-            ["".join(word.capitalize() for word in shape.replace("-", " ").split())], int(starred),
-        )  # fmt: skip
-        hubs |= {start + hub} if starred else set()
-        for i in range(n):
-            size, leaf_density, ego_shape = egos[start + i]
-            wanted = ego_of(i, edges, firing, evidence)
-            assert (size, leaf_density, ego_shape) == (wanted[0], pytest.approx(wanted[1]), wanted[2])
-    assert {index for (index,) in values(driver, "MATCH (f:Hub) RETURN f.index")} == hubs
+    egos = values(driver, "MATCH (f:Feature) RETURN f.ego_size, f.leaf_density, f.ego_shape, f:Hub, "
+                  "[l IN labels(f) WHERE l STARTS WITH 'Ego'] ORDER BY f.index")  # fmt: skip
+    wrong = []
+    for (first, one), (*numbers, shape, ideal, labels, roles) in zip(drawn, clusters, strict=True):
+        known = topology(one.graph)
+        wanted = [known.n_edges, known.density, known.centralization, known.triangles, first + known.hub]
+        shape_wanted = community_shape(known, one.evidence, rules)
+        ideal_wanted = ideal_of(one, shape_wanted, min_margin)
+        starred = shape_wanted in ("hub-spoke", "star-like")
+        roles_wanted = [
+            "member" if not starred else "hub" if i == known.hub else "leaf" for i in range(known.size)
+        ]
+        labels_wanted = {LABELS[shape_wanted], LABELS[ideal_wanted]} - {None}
+        if (numbers, shape, ideal, set(labels), roles) != (
+            wanted, shape_wanted, ideal_wanted, labels_wanted, roles_wanted,
+        ):  # fmt: skip
+            wrong.append(f"{first} {one}: {numbers} {shape} {ideal} {labels} {roles}")
+        for i in range(known.size):
+            size, density, ego = ego_of(one, i, rules)
+            hub = starred and i == known.hub
+            label = [{"hub-spoke": "EgoHubSpoke", "joint": "EgoJoint", "mixed": "EgoMixed"}[ego]] if ego else []
+            if egos[first + i] != (size, density, ego, hub, label):
+                wrong.append(f"{first + i} of {one}: {egos[first + i]}")
+    return wrong
+
+
+def test_every_small_graph_and_larger_ones_agree_with_igraph(driver, drawn):
+    """Each number, class, label, hub and role is igraph's, on all 996 connected graphs on up to 7 nodes and larger."""
+    sizes = [one.graph.vcount() for _, one in drawn[:996]]
+    assert [sizes.count(n) for n in range(1, 8)] == [1, 1, 2, 6, 21, 112, 853]
+    assert differences(driver, drawn, Rules(), MIN_MARGIN) == []
+    found = values(driver, "MATCH (c:Cluster) RETURN DISTINCT c.shape UNION MATCH (c:Cluster) RETURN DISTINCT c.ideal "
+                   "AS `c.shape`")  # fmt: skip
+    assert {shape for (shape,) in found} == set(LABELS)
+
+
+def test_other_thresholds_classify_anew(driver, drawn):
+    """With other thresholds every class is that of the rules again, no label or role is left, and the atlas says so."""
+    rules = replace(Rules(), min_density=0.65, min_centralization=0.35, min_testable=2, min_cover=0.3,
+                    min_depleted=0.7, min_leaves=3, min_enriched=0.4)  # fmt: skip
+    for query in ("classify_clusters", "classify_egos"):
+        named = {parameter.name for parameter in find(query).parameters}
+        given = {name: value for name, value in asdict(rules).items() if name in named}
+        run(driver, find(query), given | ({"min_margin": 5.0} if "min_margin" in named else {}))
+    assert differences(driver, drawn, rules, 5.0) == []
+    told = {name: value for query in other_thresholds(driver, "drawn").values() for name, value in query.items()}
+    assert told == asdict(rules) | {"min_margin": 5.0}
+
+
+def small() -> Small:
+    """Return an atlas of a star with exclusive leaves and a chain."""
+    return Small(12, {**star(0, range(1, 6)), **chain(range(6, 12))}, {"fine": [range(6), range(6, 12)]},
+                 evidence={("fine", 0): (6, 4, 1, 4)}, firing={0: 500})  # fmt: skip
+
+
+def test_loading_a_reclassified_atlas_again_says_so(driver, tmp_path, caplog):
+    """The classes are left as they are, with the command that gives those of the defaults; after it nothing is said."""
+    empty(driver)
+    artifacts = small().write(tmp_path)
+    load(artifacts, driver, name="small")
+    assert other_thresholds(driver, "small") == {}
+    classify(driver, "small", clusters={"min_centralization": 1.5})
+    caplog.set_level(logging.INFO)
+    again = load(artifacts, driver, name="small")
+    assert (again.changed, again.clusters) == (False, {"fine": {"undetermined": 2}})
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
+        "atlas small: reclassified with min_centralization 1.5; `atlas query run classify_clusters -p atlas=small "
+        "--write` gives the classes of the defaults"
+    ]
+    run(driver, find("classify_clusters"))
+    caplog.clear()
+    assert load(artifacts, driver, name="small").clusters == {"fine": {"hub-spoke": 1, "undetermined": 1}}
+    assert all(record.levelno < logging.WARNING for record in caplog.records)
+
+
+def test_a_classification_that_did_not_reach_its_end_is_said(driver, tmp_path, caplog):
+    """What fails on the way leaves no thresholds on the atlas, and loading it again says that it did not end."""
+    empty(driver)
+    artifacts = small().write(tmp_path)
+    load(artifacts, driver, name="small")
+    values(driver, "MATCH (c:Cluster {cluster: 0}) SET c.testable_pairs = 'many'")
+    with pytest.raises(DatabaseError, match="Cannot multiply"):
+        run(driver, find("classify_clusters"))
+    assert set(other_thresholds(driver, "small")["classify_clusters"].values()) == {None}
+    load(artifacts, driver, name="small")
+    assert "atlas small: not classified to the end; `atlas query run classify_clusters" in caplog.text
+
+
+def test_a_query_of_a_plugin_is_refused_where_the_server_has_none(driver, tmp_path):
+    """What needs Graph Data Science is not sent to a server without it, neither to run nor for its plan."""
+    empty(driver)
+    load(small().write(tmp_path), driver, name="small")
+    for asked in (run, plan):
+        with pytest.raises(QueryError, match="query gds_leiden needs the plugin Graph Data Science"):
+            asked(driver, find("gds_leiden"))
