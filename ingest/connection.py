@@ -180,13 +180,15 @@ def translate(error: DriverError | Neo4jError, target: Target) -> DatabaseError 
         if isinstance(each, Neo4jError) and (found := _refusal(each.code or "", target)) is not None:
             return found
     name = type(error).__name__
+    if name == "UnsupportedServerProduct" or (name == "ConfigurationError" and "Bolt Protocol" in str(error)):
+        return _too_old("is no Neo4j or an old one:", target)  # before it could be asked for its version
     if isinstance(error, DriverError) and name in (
         "ServiceUnavailable",
         "SessionExpired",
         "IncompleteCommit",
     ):
         return _unreachable(chain, target)
-    if name in ("ConfigurationError", "UnsupportedServerProduct"):
+    if name == "ConfigurationError":
         return DatabaseError(f"{target.uri}: the driver refuses it: {error}", "check NEO4J_URI")
     return None
 
@@ -213,11 +215,14 @@ def _server_version(driver: Driver, target: Target) -> str:
 
 def _check_version(version: str, target: Target, minimum: tuple[int, int]) -> None:
     if parse_version(version) < minimum:
-        needed = ".".join(map(str, minimum))
-        raise DatabaseError(
-            f"{target.uri} is Neo4j {version}, the atlas needs {needed} or later",
-            "upgrade that server, or use the managed one: unset NEO4J_URI and run `atlas db up`",
-        )
+        raise _too_old(f"is Neo4j {version},", target, minimum)
+
+
+def _too_old(found: str, target: Target, minimum: tuple[int, int] = MINIMUM_VERSION) -> DatabaseError:
+    return DatabaseError(
+        f"{target.uri} {found} the atlas needs {'.'.join(map(str, minimum))} or later",
+        "upgrade that server, or use the managed one: unset NEO4J_URI and run `atlas db up`",
+    )
 
 
 def _refusal(code: str, target: Target) -> DatabaseError | None:
@@ -237,6 +242,17 @@ def _refusal(code: str, target: Target) -> DatabaseError | None:
         return DatabaseError(
             f"{target.uri} refuses the password of user {target.username}",
             f"check {where}; a store or Docker volume keeps its first password, whatever is set later",
+        )
+    if code == "Neo.ClientError.Security.Forbidden":
+        return DatabaseError(
+            f"{target.uri} does not let user {target.username} do this",
+            "a load needs the right to write, to create labels, types and properties, constraints and indexes; "
+            "questions need the right to read and to list the databases' components",
+        )
+    if code in ("Neo.ClientError.Cluster.NotALeader", "Neo.ClientError.General.ForbiddenOnReadOnlyDatabase"):
+        return DatabaseError(
+            f"{target.uri} cannot be written to",
+            "write neo4j:// in place of bolt:// where it is part of a cluster; else it is set to be read only",
         )
     if code == "Neo.ClientError.Database.DatabaseNotFound":
         return DatabaseError(

@@ -1,4 +1,7 @@
-"""What the whole suite shares: one real Neo4j server, and planted runs."""
+"""What the whole suite shares: one real Neo4j server, and planted runs.
+
+`ATLAS_SERVER=2026 pytest` runs it on the other line of the server; tests/test_other_server.py always starts both.
+"""
 
 from __future__ import annotations
 

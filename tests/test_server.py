@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import signal
 import socket
 import stat
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -21,15 +18,17 @@ from urllib.parse import parse_qs, urlsplit
 import psutil
 import pytest
 from click.testing import CliRunner
+from server_checks import ProcWatch, bound, invoke
+from small_atlas import by_hand
 
 from atlas.errors import DatabaseError, InputError, Interrupted
 from atlas.ingest.connection import managed_target, open_driver
 from atlas.ingest.server import config, launch
 from atlas.ingest.server.admin import admin
 from atlas.ingest.server.cli import db
-from atlas.ingest.server.home import Home, Running, ServerInfo
+from atlas.ingest.server.home import Home, Running, ServerInfo, default_home
 from atlas.ingest.server.process import down, managed, status, up
-from atlas.ingest.server.version import NEO4J_VERSION
+from atlas.ingest.server.version import find_line
 from atlas.ingest.server.wipe import wipe, wipe_plan
 
 pytestmark = pytest.mark.neo4j
@@ -44,23 +43,6 @@ class Watched:
     @property
     def password(self) -> bytes:
         return self.info.password_file.read_bytes().strip()
-
-
-class ProcWatch(threading.Thread):
-    """Collects every command line and environment of every process while it runs."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.seen: set[bytes] = set()
-        self.ended = threading.Event()
-
-    def run(self) -> None:
-        while not self.ended.is_set():
-            for pid in filter(str.isdigit, os.listdir("/proc")):
-                for name in ("cmdline", "environ"):
-                    with contextlib.suppress(OSError):
-                        self.seen.add(Path("/proc", pid, name).read_bytes())
-            time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
@@ -80,16 +62,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             watch.ended.set()
 
 
-def invoke(*arguments: str) -> str:
-    result = CliRunner().invoke(db, list(arguments), catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
 def test_first_start_shows_the_password_to_no_process(server: Watched) -> None:
     """No command line and no environment of any process held it while the server was started first."""
     joined = b"\n".join(server.seen)
-    assert launch.MAIN_CLASS.encode() in joined  # the watch did see the server itself
+    assert find_line().main_class.encode() in joined  # the watch did see the server itself
     assert len(server.password) >= 24
     assert server.password not in joined
 
@@ -101,6 +77,43 @@ def test_password_is_in_one_private_file(server: Watched) -> None:
     assert stat.S_IMODE(server.info.password_file.stat().st_mode) == 0o600
     assert stat.S_IMODE(server.info.home.stat().st_mode) == 0o700
     assert not Home(server.info.home).auth.exists()
+
+
+def test_load_and_questions_show_the_password_nowhere(server: Watched, tmp_path: Path) -> None:
+    """A load, a question and a bug's traceback: not in any process, output, file of the run, of the home or beside."""
+    run, home = tmp_path / "run", server.info.home
+    by_hand().write(run)
+    up(home)
+    link = default_home()
+    link.parent.mkdir(parents=True)
+    link.symlink_to(home)  # what the commands use
+    bug = (
+        "from atlas.ingest.connection import *\n"
+        "with open_driver(resolve_target()) as driver: driver.execute_query('RETURN $x', x=0, database_='neo4j').no"
+    )
+    watch = ProcWatch()
+    watch.start()
+    try:
+        outputs = {
+            arguments: subprocess.run([sys.executable, *arguments], cwd=tmp_path, capture_output=True, check=False)
+            for arguments in (
+                ("-m", "atlas", "ingest", "graph", "--run", "run"),
+                ("-m", "atlas", "query", "run", "counts"),
+                ("-c", bug),
+            )
+        }
+    finally:
+        watch.ended.set()
+        watch.join()
+        link.unlink()
+    assert [done.returncode for done in outputs.values()] == [0, 0, 1], outputs
+    assert b"Traceback" in outputs["-c", bug].stderr
+    assert b"\0graph\0--run\0" in b"\n".join(watch.seen)  # the watch did see the commands
+    for text in (*watch.seen, *(done.stdout + done.stderr for done in outputs.values())):
+        assert server.password not in text
+    files = [path for folder in (tmp_path, home) for path in folder.rglob("*") if path.is_file()]
+    assert {"manifest.json", "console.log"} <= {path.name for path in files}
+    assert [path for path in files if server.password in path.read_bytes()] == [server.info.password_file]
 
 
 def test_environment_of_the_caller_is_not_kept(server: Watched) -> None:
@@ -125,7 +138,7 @@ def test_status_as_json_and_as_text(server: Watched) -> None:
     info = status(server.info.home)
     assert told["state"] == "running"
     assert (told["pid"], told["bolt_port"], told["http_port"]) == (info.pid, info.bolt_port, info.http_port)
-    assert told["version"] == NEO4J_VERSION
+    assert told["version"] == find_line().version
     assert told["store_bytes"] > 0
     assert told["uptime"] > 0
     assert Path(told["password_file"]).exists()
@@ -137,10 +150,9 @@ def test_status_as_json_and_as_text(server: Watched) -> None:
 
 def test_server_listens_on_loopback_only(server: Watched) -> None:
     """No address of another interface is bound."""
-    process = psutil.Process(status(server.info.home).pid)
-    listening = [c.laddr for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
-    assert {address.port for address in listening} == {server.info.bolt_port, server.info.http_port}
-    assert {address.ip for address in listening} <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+    ports, addresses = bound(psutil.Process(status(server.info.home).pid))
+    assert ports == {server.info.bolt_port, server.info.http_port}
+    assert addresses <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
 
 
 def test_browser_is_served_and_its_address_fills_in_the_query(server: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,6 +243,8 @@ def test_starter_killed_then_two_at_once_find_one_server(tmp_path: Path) -> None
         outputs = [racer.communicate(timeout=300) for racer in racers]
         assert [racer.returncode for racer in racers] == [0, 0], outputs
         assert {json.loads(out)["pid"] for out, _ in outputs} == {spawned}
+        password = Home(home).password.read_bytes().strip()
+        assert not any(password in text for texts in outputs for text in texts)
         assert json.loads(invoke("down", "--home", str(home), "--json"))["stopped"] is True
         assert launch.alive(spawned) is None
         assert down(home) is False
@@ -336,11 +350,11 @@ def test_unknown_key_stops_the_start_and_is_shown(tmp_path: Path, monkeypatch: p
     """The server validates its configuration strictly; its last telling lines and its log are named."""
     real = config.render
     monkeypatch.setattr(
-        config, "render", lambda ports, memory: real(ports, memory) + "db.query.default_language=CYPHER_5\n"
+        config, "render", lambda ports, memory, line: real(ports, memory, line) + "db.query.language_by_mistake=1\n"
     )
     with pytest.raises(DatabaseError) as caught:
         up(tmp_path / "home")
-    assert "db.query.default_language" in caught.value.cause
+    assert "db.query.language_by_mistake" in caught.value.cause
     assert str(tmp_path / "home" / "logs" / "console.log") in caught.value.cause
     assert status(tmp_path / "home").state == "stopped"
 
@@ -374,7 +388,7 @@ def test_a_later_process_with_the_noted_pid_is_not_the_server(tmp_path: Path) ->
     home.make()
     home.password.write_text("x")
     myself = psutil.Process()
-    note = Running(myself.pid, myself.create_time(), bolt_port=1, http_port=2, version=NEO4J_VERSION)
+    note = Running(myself.pid, myself.create_time(), bolt_port=1, http_port=2, version="5.26.30")
     for text in (json.dumps(asdict(note)), "{}", "half a no"):
         home.state.write_text(text)
         assert status(home.path).state == "stopped"

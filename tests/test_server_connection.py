@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from neo4j.exceptions import ClientError
+from neo4j.exceptions import ClientError, Neo4jError
 
 from atlas.errors import DatabaseError
-from atlas.ingest.connection import Target, open_driver, parse_version, resolve_target
+from atlas.ingest.connection import Target, open_driver, parse_version, resolve_target, translate
 from atlas.ingest.server.home import ServerInfo
 
 pytestmark = pytest.mark.neo4j
@@ -29,7 +31,7 @@ def refused(target: Target, **options: tuple[int, int]) -> DatabaseError:
     assert error.remedy
     assert "\n" not in error.cause
     if target.password:
-        assert target.password not in f"{error.cause} {error.remedy}"
+        assert target.password not in f"{error.cause} {error.remedy}" + "".join(traceback.format_exception(error))
     return error
 
 
@@ -159,15 +161,41 @@ def test_fault_60_missing_database(target: Target, scheme: str) -> None:
     assert "NEO4J_DATABASE" in error.remedy
 
 
-def test_fault_61_older_server(target: Target) -> None:
+def test_fault_61_older_server(server: ServerInfo, target: Target) -> None:
     """A server below the minimum is refused by name; here the minimum is raised above the real one."""
     error = refused(target, minimum=(9999, 0))
-    assert "is Neo4j 5.26.30, the atlas needs 9999.0 or later" in error.cause
+    assert f"is Neo4j {server.version}, the atlas needs 9999.0 or later" in error.cause
 
 
 @pytest.mark.parametrize(("text", "version"), [("5.26.30", (5, 26)), ("5.27-aura", (5, 27)), ("2026.08.1", (2026, 8))])
 def test_versions_of_both_lines_and_of_aura(text: str, version: tuple[int, int]) -> None:
     assert parse_version(text) == version
+
+
+@pytest.mark.parametrize("handshake", [b"\0\0\0\0", b"\0\0\0\3", b"\0\0\4\4"], ids=["none", "3.5", "4.4"])
+def test_fault_61_server_of_an_old_bolt(target: Target, handshake: bytes) -> None:
+    """The driver refuses it before it could say its version: it is old, and the address is not at fault."""
+    with answering(lambda plain: (plain.recv(20), plain.sendall(handshake), plain.recv(1000))) as port:
+        error = refused(replace(target, uri=f"bolt://127.0.0.1:{port}"))
+    assert "is no Neo4j or an old one: the atlas needs 5.26 or later" in error.cause
+    assert "upgrade that server" in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("Neo.ClientError.Security.Forbidden", "does not let user neo4j do this"),
+        ("Neo.ClientError.Cluster.NotALeader", "cannot be written to"),
+        ("Neo.ClientError.General.ForbiddenOnReadOnlyDatabase", "cannot be written to"),
+        ("Neo.ClientError.Security.TokenExpired", "refuses the password of user neo4j"),
+    ],
+)
+def test_refusals_of_servers_with_roles_and_clusters(target: Target, code: str, said: str) -> None:
+    """Community Edition gives none of these: only the answer's code is taken, from the driver's own error."""
+    refusal = translate(Neo4jError._hydrate_neo4j(code=code, message="no"), target)
+    assert refusal is not None
+    assert said in refusal.cause
+    assert refusal.remedy
 
 
 def test_version_that_is_none() -> None:
@@ -221,17 +249,22 @@ def tls_port(tmp_path: Path) -> Iterator[int]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
 
+    with answering(lambda plain: context.wrap_socket(plain, server_side=True).close()) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def answering(answer: Callable[[socket.socket], object]) -> Iterator[int]:
+    """Yield a port on which each connection is answered so, and closed."""
+
     def serve(listener: socket.socket) -> None:
         while True:
             try:
                 plain, _ = listener.accept()
             except OSError:  # closed: the test has ended
                 return
-            with plain:
-                try:
-                    context.wrap_socket(plain, server_side=True).close()
-                except OSError:
-                    continue
+            with plain, contextlib.suppress(OSError):
+                answer(plain)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, args=(listener,), daemon=True)

@@ -67,7 +67,7 @@ def demo_atlas(
 
     check_name(name)
     with Run(run_directory) as run:
-        with _fetching_server():
+        with _fetching_server(home):
             _build(run, corpus=corpus, tokens=tokens, device=device, model=model)
             logger.info("neo4j: starting the managed server")
             server = up(home)
@@ -96,22 +96,27 @@ def _build(run: Run, *, corpus: Path, tokens: int | None, device: str, model: Pa
 
 
 @contextlib.contextmanager
-def _fetching_server() -> Iterator[None]:
+def _fetching_server(home: Path | str | None) -> Iterator[None]:
     """Fetch the server in a process beside the block: it waits for the network, the model for the processor.
 
     Its errors are not lost: the block brings the server up at its end, which waits for this process
     or fetches what is missing, and says what is wrong.
     """
+    from atlas.ingest.server.home import Home
     from atlas.ingest.server.install import install_dir, is_installed
     from atlas.ingest.server.lockfile import read_lock
 
-    lock = read_lock()
+    line = Home.at(home).line()
+    lock = read_lock(line)
     if is_installed(install_dir(lock), lock):
         yield
         return
-    code = "from atlas.ingest.server.install import install; install()"
+    code = (
+        "import sys; from atlas.ingest.server.install import install; from atlas.ingest.server.version import LINES; "
+        "install(LINES[sys.argv[1]])"
+    )
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen([sys.executable, "-c", code], **quiet)  # type: ignore[call-overload]  # plain keywords
+    process = subprocess.Popen([sys.executable, "-c", code, line.name], **quiet)  # type: ignore[call-overload]  # plain keywords
     try:
         yield
     finally:

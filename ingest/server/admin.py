@@ -6,6 +6,7 @@ import logging
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from atlas.errors import CapacityError, DatabaseError, InputError
 from atlas.ingest.server import config, launch
@@ -23,7 +24,13 @@ log = logging.getLogger(__name__)
 
 
 def admin(
-    arguments: Sequence[str], *, home: Path | str | None = None, wait: float = 60, report: Report = log.info
+    arguments: Sequence[str],
+    *,
+    home: Path | str | None = None,
+    wait: float = 60,
+    report: Report = log.info,
+    source: BinaryIO | None = None,
+    target: BinaryIO | None = None,
 ) -> str:
     """Return what `neo4j-admin ARGUMENTS` prints, run on the store of `home` while its server is stopped.
 
@@ -37,6 +44,10 @@ def admin(
         secret: every user of the machine can read arguments.
     wait
         Seconds to wait for another process that holds the home.
+    source
+        File that the tool reads as its standard input.
+    target
+        File that its standard output goes to; what it prints elsewhere is returned.
 
     Raises
     ------
@@ -49,28 +60,30 @@ def admin(
     """
     place = Home.at(home)
     place.check()
-    jars = install(report=report) / "lib"
-    java = find_java()
+    line = place.line()
+    jars = install(line, report=report) / "lib"
+    java = find_java(line)
     with held(place.path, purpose=f"running {' '.join(arguments[:2])}", wait=wait, report=report):
         if status(place.path).state != "stopped":
             raise InputError(f"the server of {place.path} runs", "stop it first: atlas db down")
-        place.make()
+        launch.stop_tools(place, report=report)
+        place.make(line)
         memory = config.plan_memory(*config.machine_memory())
         if not place.conf.exists():
             with usable(place.path):
-                place.conf.write_text(config.render(config.choose_ports(), memory), "utf-8")
+                place.conf.write_text(config.render(config.choose_ports(), memory, line), "utf-8")
         command = launch.admin_command(java, place, jars, memory, MAIN_CLASS, arguments)
         done = subprocess.run(
             command,
             check=False,
             cwd=place.path,
             env=launch.environment() | {"NEO4J_HOME": str(place.path), "NEO4J_CONF": str(place.conf.parent)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stdin=source or subprocess.DEVNULL,
+            stdout=target or subprocess.PIPE,
+            stderr=subprocess.PIPE if target else subprocess.STDOUT,
             umask=0o077,
         )
-    output = done.stdout.decode("utf-8", "replace")
+    output = (done.stderr if target else done.stdout).decode("utf-8", "replace")
     if done.returncode != 0:
         lines = [line.strip() for line in output.splitlines() if line.strip() and not line.startswith("\tat ")]
         shown = "".join(f"\n  | {line[:300]}" for line in lines[-SHOWN:])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from atlas.errors import CapacityError, DatabaseError, InputError
 from atlas.ingest.server.home import HEADER
+from atlas.ingest.server.version import Line
 
 LOOPBACK = "127.0.0.1"
 BOLT_PORT, HTTP_PORT = 7687, 7474  # what Neo4j's own tools try first
@@ -129,8 +130,8 @@ def is_free(port: int) -> bool:
     return True
 
 
-def render(ports: Ports, memory: Memory) -> str:
-    """Return the text of neo4j.conf; the server refuses unknown and doubled keys."""
+def render(ports: Ports, memory: Memory, line: Line) -> str:
+    """Return the text of neo4j.conf for a line of the server, which refuses unknown and doubled keys."""
     settings = {
         "server.config.strict_validation.enabled": "true",
         "server.default_listen_address": LOOPBACK,
@@ -154,6 +155,7 @@ def render(ports: Ports, memory: Memory) -> str:
         "internal.server.bolt.thread_pool_shutdown_wait_time": "1s",
         "dbms.usage_report.enabled": "false",
         "client.allow_telemetry": "false",
+        **line.settings,
     }
     return "\n".join([HEADER, *(f"{key}={value}" for key, value in settings.items()), ""])
 
@@ -162,3 +164,9 @@ def read_ports(text: str) -> Ports | None:
     """Return the ports that a rendered neo4j.conf holds, None where it holds none."""
     found = dict(re.findall(r"^server\.(bolt|http)\.listen_address=\S*:(\d+)$", text, re.MULTILINE))
     return Ports(int(found["bolt"]), int(found["http"])) if found.keys() >= {"bolt", "http"} else None
+
+
+def read_heap(text: str) -> str | None:
+    """Return the largest heap that a rendered neo4j.conf gives the server, None where it says none."""
+    found = re.search(r"^server\.memory\.heap\.max_size=(\d+m)$", text, re.MULTILINE)
+    return found[1] if found else None

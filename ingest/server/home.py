@@ -13,6 +13,7 @@ from typing import Any, Literal
 from atlas.errors import InputError
 from atlas.ingest.paths import data_home
 from atlas.ingest.server.hold import HOME_REMEDY, usable
+from atlas.ingest.server.version import DEFAULT, LINES, Line, find_line
 
 HEADER = "# Written by `atlas db up` at every start: changes here are lost."  # of neo4j.conf; marks a home
 FOLDERS = ("conf", "data", "logs", "plugins", "import", "run")
@@ -77,9 +78,55 @@ class Home:
         return self.path / "run" / "server.json"
 
     @property
+    def line_note(self) -> Path:
+        """Return the note of which line of the server made the store."""
+        return self.path / "data" / "server-line"
+
+    @property
     def initialised(self) -> bool:
         """Return whether the store has been started before."""
         return (self.path / "data" / "databases" / "system").is_dir()
+
+    def line(self, asked: str | None = None) -> Line:
+        """Return the line of the server that this home is for: that of its store, else `find_line(asked)`.
+
+        A store is opened by the line that made it and by no other: a newer server would upgrade it without
+        a way back, and an older one cannot read it.
+
+        Parameters
+        ----------
+        asked
+            Name of a line to insist on.
+
+        Raises
+        ------
+        InputError
+            Another line is asked for than made the store, or there is none of that name.
+        """
+        noted, stored = self._noted_line()
+        if noted is None or (asked is not None and not stored):
+            return find_line(asked)
+        if asked is not None and find_line(asked) is not noted:
+            raise InputError(
+                f"the store in {self.path} was made by Neo4j {noted.version}, the line {noted.name} and not {asked}",
+                f"go on with --server {noted.name}, or give --home a new folder and load the atlases there again",
+            )
+        return noted
+
+    def _noted_line(self) -> tuple[Line | None, bool]:
+        """Return the line that is noted in the home, and whether there is a store."""
+        with usable(self.path):
+            stored = any((self.path / "data" / "databases" / name).is_dir() for name in ("system", "neo4j"))
+            try:
+                noted = self.line_note.read_text("utf-8").strip()
+            except (FileNotFoundError, NotADirectoryError):
+                return (LINES[DEFAULT] if stored else None), stored  # made when there was one line
+        if noted not in LINES:
+            raise InputError(
+                f"{self.line_note} names the server line {noted!r}, which is unknown here",
+                f"use the version of the atlas that made the store; this one has {' and '.join(LINES)}",
+            )
+        return LINES[noted], stored
 
     def check(self) -> None:
         """Refuse a folder that holds something and was not made here: a wipe would take its data with it.
@@ -94,19 +141,27 @@ class Home:
         with usable(self.path):
             strangers = [each for each in self.path.iterdir() if not each.name.startswith(".lock")]
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            if self.password.exists() or self.conf.read_text("utf-8").startswith(HEADER):
+            marked = self.password.exists() or self.line_note.exists()
+            if marked or self.conf.read_text("utf-8").startswith(HEADER):
                 return
         if strangers:
             raise InputError(
                 f"{self.path} holds other files and is no managed server's home", "give --home a new folder"
             )
 
-    def make(self) -> None:
-        """Make the home's folders; only their owner may look into them."""
+    def make(self, line: Line | None = None) -> None:
+        """Make the home's folders, which only their owner may look into, and note whose store it is.
+
+        `line` is what `self.line` returned, the default.
+        """
+        line = line or self.line()
         with usable(self.path):
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             for name in FOLDERS:
                 (self.path / name).mkdir(mode=0o700, exist_ok=True)
+            half = self.line_note.with_name(f".{self.line_note.name}.{os.getpid()}")
+            half.write_text(f"{line.name}\n", "utf-8")
+            half.replace(self.line_note)
 
     def store_bytes(self) -> int:
         """Return the bytes that the databases and their transaction logs take."""
@@ -143,11 +198,12 @@ class ServerInfo:
     """What a person or a program wants to know of a managed server; never its password.
 
     `state` is `running` (answers on Bolt), `starting` (the process is there) or `stopped`. Ports, pid and
-    `started` (seconds since 1970) are None when stopped.
+    `started` (seconds since 1970) are None when stopped. `server` is the line whose store it is, or would be.
     """
 
     home: Path
     state: Literal["running", "starting", "stopped"]
+    server: str
     version: str
     pid: int | None
     bolt_port: int | None

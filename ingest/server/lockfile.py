@@ -1,4 +1,4 @@
-"""The pinned jars of the managed server: coordinates, sums and sizes, read from the lock beside this file."""
+"""The pinned jars of the managed server: coordinates, sums and sizes, read from the locks beside this file."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from atlas.ingest.server.version import NEO4J_VERSION
-
-LOCK_FILE = Path(__file__).with_name(f"neo4j-{NEO4J_VERSION}.lock")
+from atlas.ingest.server.version import Line, find_line
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,9 @@ class Jar:
 
 @dataclass(frozen=True)
 class Lock:
-    """All jars of one server, and a digest that changes whenever one of them does."""
+    """All jars of one version of the server, and a digest that changes whenever one of them does."""
 
+    version: str
     jars: tuple[Jar, ...]
     digest: str
 
@@ -56,18 +55,22 @@ class Lock:
         return sum(jar.size for jar in self.jars)
 
 
-def read_lock(path: Path = LOCK_FILE) -> Lock:
-    """Return the lock stored at `path`: lines `coordinates sha256 bytes`, comments start with `#`."""
-    rows = [line.split() for line in path.read_text("utf-8").splitlines() if not line.startswith("#")]
+def read_lock(line: Line | None = None) -> Lock:
+    """Return the lock of a line of the server, `find_line()` by default.
+
+    Its rows are `coordinates sha256 bytes`; comments start with `#`.
+    """
+    line = line or find_line()
+    rows = [row.split() for row in line.lock_file.read_text("utf-8").splitlines() if not row.startswith("#")]
     jars = tuple(Jar(coordinates, sha256, int(size)) for coordinates, sha256, size in rows)
     digest = hashlib.sha256("\n".join(jar.sha256 for jar in jars).encode()).hexdigest()
-    return Lock(jars, digest)
+    return Lock(line.version, jars, digest)
 
 
-def format_lock(jars: list[Jar]) -> str:
+def format_lock(line: Line, jars: list[Jar]) -> str:
     """Return the text of a lock that holds `jars`, sorted so that two runs differ only where Maven does."""
     head = (
-        f"# The jars of Neo4j {NEO4J_VERSION} Community Edition with Browser, as Maven resolves them.\n"
+        f"# The jars of Neo4j {line.version} Community Edition with Browser, as Maven resolves them.\n"
         "# coordinates sha256 bytes; written by: python -m atlas.ingest.server.relock\n"
     )
     rows = sorted(f"{jar.coordinates} {jar.sha256} {jar.size}" for jar in jars)

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atlas.errors import CapacityError, DatabaseError, InputError, Interrupted
-from atlas.ingest.server import config, launch
+from atlas.ingest.server import beside, config, launch
 from atlas.ingest.server.hold import Report, held, usable
 from atlas.ingest.server.home import Home, Running, ServerInfo
 from atlas.ingest.server.install import install
 from atlas.ingest.server.java import find_java
 from atlas.ingest.server.password import ensure_password, read_password
 from atlas.ingest.server.ready import PortTaken, await_ready, listens
-from atlas.ingest.server.version import NEO4J_VERSION
+from atlas.ingest.server.version import Line
 
 if TYPE_CHECKING:
     import psutil
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 def up(
     home: Path | str | None = None,
     *,
+    server: str | None = None,
     heap: str | None = None,
     bolt_port: int | None = None,
     http_port: int | None = None,
@@ -50,6 +51,8 @@ def up(
     ----------
     home
         The server's folder, default `default_home()`.
+    server
+        Line of the server, `5.26` or `2026`; default: the one that made the store, else `find_line()`.
     heap
         Largest heap as Java writes it, `2G`; default: from the machine's memory.
     bolt_port, http_port
@@ -62,7 +65,8 @@ def up(
     Raises
     ------
     InputError
-        The home or the cache cannot be written, another process holds it, or an option cannot be used.
+        The home or the cache cannot be written, another process holds it, another line of the server made the
+        store, or an option cannot be used.
     DatabaseError
         No fitting Java, a port is taken, the password is lost or changed, or the server ended or did not
         answer; its log is named and its last telling lines shown.
@@ -75,8 +79,9 @@ def up(
     place = Home.at(home)
     place.check()
     with held(place.path, purpose="starting the server", wait=wait, report=report):
+        line = place.line(server)
         if (found := _find(place)) is None:
-            _start_new(place, wanted, report)
+            _start_new(place, line, wanted, report)
         else:
             _join(place, found, wanted, report)
         return status(place.path)
@@ -111,11 +116,12 @@ def down(home: Path | str | None = None, *, wait: float = 120, report: Report = 
 def status(home: Path | str | None = None) -> ServerInfo:
     """Return what is known of the server of `home`, without waiting for anything."""
     place = Home.at(home)
-    found = _find(place)
+    line, found = place.line(), _find(place)
     return ServerInfo(
         home=place.path,
         state="stopped" if found is None else "running" if listens(found.bolt_port) else "starting",
-        version=found.version if found else NEO4J_VERSION,
+        server=line.name,
+        version=found.version if found else line.version,
         pid=found.pid if found else None,
         bolt_port=found.bolt_port if found else None,
         http_port=found.http_port if found else None,
@@ -145,6 +151,24 @@ def managed(home: Path | str | None = None, **options: object) -> Iterator[Serve
         down(home)
 
 
+@contextlib.contextmanager
+def stopped(home: Path | str | None = None, *, report: Report = log.info) -> Iterator[ServerInfo]:
+    """Have the server of `home` stopped while the body runs; one that ran is started again, whatever happens there.
+
+    It comes back on the ports and with the heap that it had. Yields what was known of it before.
+    """
+    info = status(home)
+    if info.state == "stopped":
+        yield info
+        return
+    heap = config.read_heap(Home.at(home).conf.read_text("utf-8"))
+    down(home, report=report)
+    try:
+        yield info
+    finally:
+        up(home, heap=heap, bolt_port=info.bolt_port, http_port=info.http_port, report=report)
+
+
 @dataclass(frozen=True)
 class _Wanted:
     """What the caller of `up` asked for."""
@@ -168,23 +192,26 @@ def _join(place: Home, found: Running, wanted: _Wanted, report: Report) -> None:
     place.auth.unlink(missing_ok=True)
 
 
-def _start_new(place: Home, wanted: _Wanted, report: Report) -> None:
+def _start_new(place: Home, line: Line, wanted: _Wanted, report: Report) -> None:
     """Install what is missing, start a server, and wait for its first answer."""
     try:
-        jars = install(report=report) / "lib"
+        jars = install(line, report=report) / "lib"
     except _INTERRUPTIONS as error:
         cause = "interrupted; fetched jars are kept"
         raise _interrupted(error, cause, "run `atlas db up` again to go on") from None
-    java = find_java()
+    java = find_java(line)
     memory = config.plan_memory(*config.machine_memory(), wanted.heap)
     with _disk_errors(place.path):
-        place.make()
+        place.make(line)
+        launch.stop_tools(place, report=report)
+        beside.settle(place, report=report)
         password = ensure_password(place.password, place.auth, initialised=place.initialised)
         for attempt in range(START_ATTEMPTS):
             ports = config.choose_ports(wanted.bolt_port, wanted.http_port)
-            place.conf.write_text(config.render(ports, memory), "utf-8")
+            place.conf.write_text(config.render(ports, memory, line), "utf-8")
             try:
-                _start(place, launch.command(java, place, jars, memory), ports, password, wanted.wait, report)
+                command = launch.command(java, place, jars, memory, line)
+                _start(place, command, ports, password, wanted.wait, report)
                 break
             except PortTaken:
                 if attempt + 1 == START_ATTEMPTS:
@@ -198,9 +225,9 @@ def _start(place: Home, command: list[str], ports: config.Ports, password: str, 
     process = None
     try:
         process = launch.spawn(command, place)
-        server = Running(process.pid, process.create_time(), ports.bolt, ports.http, NEO4J_VERSION)
+        server = Running(process.pid, process.create_time(), ports.bolt, ports.http, place.line().version)
         server.write(place)
-        report(f"starting Neo4j {NEO4J_VERSION} (process {server.pid}), log: {place.log}")
+        report(f"starting Neo4j {server.version} (process {server.pid}), log: {place.log}")
         await_ready(place, server, password, wait=wait, report=report)
     except DatabaseError:  # the process has ended, or goes on starting and the message says so
         raise
@@ -232,7 +259,7 @@ def _find(place: Home) -> Running | None:
             ports = config.read_ports(place.conf.read_text("utf-8"))
             created = launch.created(process)
             if ports is not None and created is not None:
-                return Running(process.pid, created, ports.bolt, ports.http, NEO4J_VERSION)
+                return Running(process.pid, created, ports.bolt, ports.http, place.line().version)
     return None
 
 

@@ -13,9 +13,9 @@ from atlas.ingest.server.config import LOOPBACK
 from atlas.ingest.server.hold import Report
 from atlas.ingest.server.home import Home, Running
 from atlas.ingest.server.password import USERNAME
-from atlas.ingest.server.version import NEO4J_VERSION
 
 TELLING = re.compile(r"ERROR|WARN|Caused by|Exception|Error:|not |Failed|failed")
+ENDING = 30.0  # seconds in which a server that found its port taken has ended
 SHOWN = 5  # lines of a dead server's log
 
 
@@ -78,6 +78,7 @@ def _answers(home: Home, server: Running, password: str) -> bool:
             session.run("RETURN 1").consume()
             return True
     except AuthError as error:
+        _await_end(home, server)
         raise DatabaseError(
             f"the server refuses the password in {home.password}",
             "if it was changed in the server, write the new one into that file; a store keeps its password",
@@ -86,29 +87,42 @@ def _answers(home: Home, server: Running, password: str) -> bool:
         return False
 
 
+def _await_end(home: Home, server: Running) -> None:
+    """Raise why the server ended, where it did: what refused the password was another program on its port.
+
+    It is asked once, since servers lock out who tries again and again.
+    """
+    deadline = time.monotonic() + ENDING
+    while server.bolt_port not in _ports(server) and time.monotonic() < deadline:
+        if launch.alive(server.pid) is None:
+            raise _ended(home)
+        time.sleep(0.1)
+
+
 def _holds_its_ports(server: Running) -> bool:
     """Return whether the server's process itself listens on both its ports, and not another program."""
+    wanted = {server.bolt_port, server.http_port}
+    held = _ports(server)
+    if not held:  # not listening yet, or a sandbox that shows no sockets: then what answers has to do
+        return launch.alive(server.pid) is not None and all(map(listens, wanted))
+    return wanted <= held
+
+
+def _ports(server: Running) -> set[int]:
+    """Return the ports that the server's process listens on, as far as this user is shown them."""
     import psutil
 
     process = launch.alive(server.pid)
-    if process is None:
-        return False
-    wanted = {server.bolt_port, server.http_port}
     try:
-        held = {each.laddr.port for each in process.net_connections("tcp") if each.laddr}
-    except psutil.AccessDenied:
-        held = set()
-    except psutil.NoSuchProcess:
-        return False
-    if not held:  # not listening yet, or a sandbox that shows no sockets: then what answers has to do
-        return all(map(listens, wanted))
-    return wanted <= held
+        return {each.laddr.port for each in process.net_connections("tcp") if each.laddr} if process else set()
+    except psutil.Error:
+        return set()
 
 
 def _ended(home: Home) -> AtlasError:
     """Return what to tell of a server that ended while it started."""
     text = _log_text(home)
-    cause = f"Neo4j {NEO4J_VERSION} ended while it started; {_shown(home)}"
+    cause = f"Neo4j {home.line().version} ended while it started; {_shown(home)}"
     if "Address already in use" in text or "BindException" in text:
         return PortTaken(cause, "another program took its port: run `atlas db up` again")
     if "No space left on device" in text or "Disk quota exceeded" in text:

@@ -1,4 +1,4 @@
-"""For maintainers: `python -m atlas.ingest.server.relock` writes the lock from what Maven itself resolves."""
+"""For maintainers: `python -m atlas.ingest.server.relock [LINE]` writes locks from what Maven itself resolves."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 
 from atlas.errors import BackendError, ServiceError
-from atlas.ingest.server.lockfile import LOCK_FILE, Jar, format_lock, sha256_of
-from atlas.ingest.server.version import BROWSER_VERSION, NEO4J_VERSION
+from atlas.ingest.server.lockfile import Jar, format_lock, sha256_of
+from atlas.ingest.server.version import BROWSER_VERSION, LINES, Line, find_line
 
-POM = f"""\
+POM = """\
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>atlas</groupId>
@@ -20,23 +20,31 @@ POM = f"""\
   <version>1</version>
   <packaging>pom</packaging>
   <dependencies>
-    <dependency>
-      <groupId>org.neo4j.assembly</groupId>
-      <artifactId>neo4j-community-standalone</artifactId>
-      <version>{NEO4J_VERSION}</version>
-      <type>pom</type>
-    </dependency>
-    <dependency>
-      <groupId>org.neo4j.client</groupId>
-      <artifactId>neo4j-browser</artifactId>
-      <version>{BROWSER_VERSION}</version>
-    </dependency>
+{dependencies}
   </dependencies>
 </project>
 """
+DEPENDENCY = """\
+    <dependency>
+      <groupId>{}</groupId>
+      <artifactId>{}</artifactId>
+      <version>{}</version>
+      <type>{}</type>
+    </dependency>"""
 
 
-def resolved() -> list[Jar]:
+def pom(line: Line) -> str:
+    """Return the project whose runtime class path is that of a line of the server, with Browser."""
+    asked = [(*artifact.split(":"), line.version) for artifact in line.artifacts]
+    asked.append(("org.neo4j.client", "neo4j-browser", BROWSER_VERSION))
+    dependencies = [
+        DEPENDENCY.format(group, artifact, version, *(packaging or ["jar"]))
+        for group, artifact, *packaging, version in asked
+    ]
+    return POM.format(dependencies="\n".join(dependencies))
+
+
+def resolved(line: Line) -> list[Jar]:
     """Return the jars that Maven puts on the server's runtime class path, with their sums.
 
     Maven and not jgo resolves here: jgo's own resolution differs from it in about ten versions.
@@ -52,10 +60,10 @@ def resolved() -> list[Jar]:
     if maven is None:
         raise BackendError("mvn is not on PATH", "install Maven 3.8 or later to write the lock anew")
     with tempfile.TemporaryDirectory() as folder:
-        pom, listing = Path(folder, "pom.xml"), Path(folder, "list.txt")
-        pom.write_text(POM, "utf-8")
+        project, listing = Path(folder, "pom.xml"), Path(folder, "list.txt")
+        project.write_text(pom(line), "utf-8")
         command = [
-            maven, "-B", "-q", "-f", str(pom), "dependency:list", "-DincludeScope=runtime",
+            maven, "-B", "-q", "-f", str(project), "dependency:list", "-DincludeScope=runtime",
             f"-DoutputFile={listing}", "-DoutputAbsoluteArtifactFilename=true",
         ]  # fmt: skip
         done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -82,11 +90,12 @@ def _parse(line: str) -> Jar | None:
 
 
 def main() -> None:
-    """Write the lock beside this module and say what it holds."""
-    jars = resolved()
-    LOCK_FILE.write_text(format_lock(jars), "utf-8")
-    total = sum(jar.size for jar in jars)
-    sys.stderr.write(f"{LOCK_FILE.name}: {len(jars)} jars, {total / 1e6:.0f} MB\n")
+    """Write the locks of the lines that are named, else of all, and say what they hold."""
+    for line in map(find_line, sys.argv[1:] or LINES):
+        jars = resolved(line)
+        line.lock_file.write_text(format_lock(line, jars), "utf-8")
+        total = sum(jar.size for jar in jars)
+        sys.stderr.write(f"{line.lock_file.name}: {len(jars)} jars, {total / 1e6:.0f} MB\n")
 
 
 if __name__ == "__main__":
