@@ -233,11 +233,15 @@ def _check_early(run_directory: Path, names: tuple[str, ...], given: dict[str, A
 
         check_resolutions(given["resolutions"])
     if "graph" in names:
+        from atlas.ingest.bulk import check_managed
         from atlas.ingest.connection import resolve_target
         from atlas.ingest.graph import check_name
 
         check_name(given["name"] or run_directory.resolve().name)
-        resolve_target()
+        if given["bulk"]:
+            check_managed()
+        else:
+            resolve_target()
 
 
 def _open(run_directory: Path) -> Run:

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from atlas.artifacts import Artifact, Run, Spec
 from atlas.errors import DatabaseError, InputError
 from atlas.files import write_json
-from atlas.ingest.graph_rows import STAGES, Rows
+from atlas.ingest.directions import write_directions
+from atlas.ingest.graph_rows import Rows
+from atlas.ingest.graph_sources import artifacts_of
 from atlas.ingest.graph_write import Writer
-from atlas.queries.classify import classify
-from atlas.queries.display import visible
+from atlas.queries.classify import classify, other_thresholds
 from atlas.queries.library import find
 from atlas.queries.run import execute
-from atlas.schema import EDGE_KINDS, NODES, SCHEMA_VERSION
+from atlas.schema import EDGE_KINDS, SCHEMA_VERSION
 from atlas.schema import generate as cypher
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ logger = logging.getLogger("atlas")
 BATCH = 10_000
 """Rows of a transaction."""
 _KEPT = ("atlas", "digest", "rows", "clusters", "egos")
-_VERSIONS = "MATCH (a:Atlas) RETURN a.uid AS name, a.schema_version AS version"
+VERSIONS = "MATCH (a:Atlas) RETURN a.uid AS name, a.schema_version AS version"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -102,18 +103,24 @@ def load_run(
     ArtifactError, InputError, DatabaseError
         As `load`.
     """
-    artifacts = {stage: run.artifact(stage) for stage in STAGES}
+    artifacts = artifacts_of(run)
     receipt = load(artifacts, driver, name=name, database=database, replace=replace, batch=batch)
+    return receipt, keep(run, receipt, target=target, inputs=tuple(artifacts))
+
+
+def keep(run: Run, receipt: Receipt, *, target: str, inputs: tuple[str, ...]) -> Artifact:
+    """Return the artifact `60-neo4j` that keeps what a load did; `inputs` are the artifacts that it was loaded from."""
     if receipt.changed:
         logger.info("60-neo4j: loaded and classified in %.1f s", receipt.seconds)
     kept = {key: value for key, value in asdict(receipt).items() if key in _KEPT}
-    spec = Spec("60-neo4j", {"name": name, "target": target, "schema_version": SCHEMA_VERSION}, STAGES)
+    parameters = {"name": receipt.atlas, "target": target, "schema_version": SCHEMA_VERSION}
+    spec = Spec("60-neo4j", parameters, inputs)
 
     def write(directory: Path) -> Mapping[str, Any]:
         write_json(directory / "receipt.json", kept)
         return kept
 
-    return receipt, run.produce(spec, write)
+    return run.produce(spec, write)
 
 
 def load(
@@ -133,7 +140,7 @@ def load(
     Parameters
     ----------
     artifacts
-        The finished artifacts of `STAGES`, by name.
+        The finished artifacts that it is loaded from, by name: `artifacts_of` a run.
     name
         Name of the atlas: letters, digits, dots, dashes and underscores.
     database
@@ -156,15 +163,12 @@ def load(
         raise InputError(f"{batch} rows a batch, expected 1 or more", "choose another with --batch")
     rows = Rows(artifacts, name)
     started = time.monotonic()
-    with _session(driver, database) as session:
+    with open_session(driver, database) as session:
         writer = Writer(session, batch=batch)
-        _check_versions(writer)
-        there = _check_digest(writer, rows, replace=replace)
         expected = rows.expected()
-        if there and _differences(driver, rows, expected, database) == []:
-            logger.info("atlas %s: in the database already", name)
-            return _receipt_of_present(driver, rows, expected, database, started)
-        _prepare(writer)
+        if (found := present(driver, writer, rows, expected, replace=replace, database=database)) is not None:
+            return found
+        constrain(writer)
         _write(writer, rows, expected)
         removed = {
             what: count
@@ -173,83 +177,84 @@ def load(
         }
         for what, count in removed.items():
             logger.info("graph: removed %d %s that the atlas no longer has", count, what)
-        classes = classify(driver, name, database=database)
-        differences = _differences(driver, rows, expected, database)
-        if differences:
-            raise DatabaseError(
-                f"atlas {name} after loading: {differences[0]}",
-                "something else changed it at the same time: load again",
-            )
-        writer.one("Atlas", "MATCH (a:Atlas {uid: $atlas}) SET a.complete = true", atlas=name)
+        return finish(driver, writer, rows, expected, removed, started, database=database)
+
+
+def present(
+    driver: neo4j.Driver,
+    writer: Writer,
+    rows: Rows,
+    expected: dict[str, int],
+    *,
+    replace: bool = False,
+    database: str | None = None,
+) -> Receipt | None:
+    """Return the receipt of an atlas that the database holds already, whole and from the same artifacts; else None.
+
+    Raises
+    ------
+    InputError
+        The name is taken by an atlas from other artifacts, which is not to be replaced.
+    DatabaseError
+        The database holds an atlas of another schema version.
+    """
+    started = time.monotonic()
+    _check_versions(writer)
+    if not _check_digest(writer, rows, replace=replace) or _differences(driver, rows, expected, database):
+        return None
+    logger.info("atlas %s: in the database already", rows.name)
+    for query, thresholds in other_thresholds(driver, rows.name, database=database).items():
+        given = ", ".join(f"{name} {value}" for name, value in thresholds.items() if value is not None)
+        logger.warning(
+            "atlas %s: %s; `atlas query run %s -p atlas=%s --write` gives the classes of the defaults",
+            rows.name, f"reclassified with {given}" if given else "not classified to the end", query, rows.name,
+        )  # fmt: skip
+    return _receipt_of_present(driver, rows, expected, database, started)
+
+
+def constrain(writer: Writer) -> None:
+    """Have the database make the constraints that it lacks: each is there when its statement ends."""
+    for statement in cypher.constraints():
+        writer.one("schema", statement)
+
+
+def finish(
+    driver: neo4j.Driver,
+    writer: Writer,
+    rows: Rows,
+    expected: dict[str, int],
+    removed: dict[str, int],
+    started: float,
+    *,
+    database: str | None = None,
+) -> Receipt:
+    """Return the receipt of an atlas whose rows are written, after it was indexed, classified, counted and marked.
+
+    Raises
+    ------
+    DatabaseError
+        The database holds another number of rows than was written.
+    """
+    write_directions(writer.session, rows.artifacts, rows.name, batch=writer.batch)
+    for statement in cypher.indexes():  # after the rows, each of which costs less so, and made while classes are
+        writer.one("schema", statement)
+    classes = classify(driver, rows.name, database=database)
+    differences = _differences(driver, rows, expected, database)
+    if differences:
+        raise DatabaseError(
+            f"atlas {rows.name} after loading: {differences[0]}",
+            "something else changed it at the same time: load again",
+        )
+    writer.one("schema", "CALL db.awaitIndexes(3600)")
+    writer.one("Atlas", "MATCH (a:Atlas {uid: $atlas}) SET a.complete = true", atlas=rows.name)
     return Receipt(
-        name, rows.digest, True, expected, removed, classes.clusters, classes.egos,
+        rows.name, rows.digest, True, expected, removed, classes.clusters, classes.egos,
         {what: round(rate, 1) for what, rate in writer.rates.items()},
         classes.seconds, time.monotonic() - started,
     )  # fmt: skip
 
 
-def contents(driver: neo4j.Driver, name: str, *, database: str | None = None) -> dict[str, int]:
-    """Return how many nodes of each label `drop` would remove, those of another schema version included.
-
-    Raises
-    ------
-    InputError
-        The database holds no atlas of that name.
-    """
-    with _session(driver, database) as session:
-        writer = Writer(session, batch=BATCH)
-        return {
-            label: writer.one(
-                label,
-                f"MATCH (n:{_quoted(label)} {{{'uid' if label == 'Atlas' else 'atlas'}: $atlas}}) "
-                "RETURN count(n) AS count",
-                atlas=name,
-            )[0]["count"]
-            for label in _labels(writer, name)
-        }
-
-
-def drop(driver: neo4j.Driver, name: str, *, database: str | None = None, batch: int = BATCH) -> dict[str, int]:
-    """Return how many nodes of each label were removed with an atlas; an unfinished removal can be repeated.
-
-    An atlas of another schema version goes whole, too: with it the nodes of labels that this one lacks.
-
-    Raises
-    ------
-    InputError
-        The database holds no atlas of that name.
-    """
-    removed = {}
-    with _session(driver, database) as session:
-        writer = Writer(session, batch=batch)
-        labels = _labels(writer, name)
-        mark = "MATCH (a:Atlas {uid: $atlas}) SET a.complete = false, a.atlas = $atlas"
-        writer.one("Atlas", mark, atlas=name)
-        for label in labels:
-            removed[label] = writer.remove(label, cypher.drop_nodes(_quoted(label)), atlas=name)
-            logger.info("graph: removed %d %s", removed[label], label)
-    return removed
-
-
-def _labels(writer: Writer, name: str) -> list[str]:
-    """Return the labels of an atlas's nodes, the atlas itself last: until then it can be named again."""
-    found = {row["name"]: row["version"] for row in writer.one("Atlas", _VERSIONS)}
-    if name not in found:
-        there = ", ".join(visible(str(each)) for each in sorted(found, key=str))
-        raise InputError(f"no atlas {name!r} in the database", f"there are: {there}" if found else "it holds none")
-    known = list(reversed(NODES))
-    if found[name] == SCHEMA_VERSION:
-        return known  # what others hang on to it with labels of their own is theirs
-    statement = "MATCH (n {atlas: $atlas}) WHERE none(each IN labels(n) WHERE each IN $known) "
-    others = writer.one("labels", f"{statement} RETURN DISTINCT labels(n)[0] AS label", atlas=name, known=known)
-    return [*sorted(row["label"] for row in others if row["label"] is not None), *known]
-
-
-def _quoted(label: str) -> str:
-    return "`" + label.replace("`", "``") + "`"
-
-
-def _session(driver: neo4j.Driver, database: str | None) -> neo4j.Session:
+def open_session(driver: neo4j.Driver, database: str | None) -> neo4j.Session:
     """Open a session whose writes the queries of `atlas.queries` see, on a cluster too."""
     return driver.session(
         database=database,
@@ -259,13 +264,13 @@ def _session(driver: neo4j.Driver, database: str | None) -> neo4j.Session:
 
 
 def _check_versions(writer: Writer) -> None:
-    for row in writer.one("Atlas", _VERSIONS):
+    for row in writer.one("Atlas", VERSIONS):
         if row["version"] != SCHEMA_VERSION:
             raise DatabaseError(
                 f"the database holds atlas {row['name']!r} of schema version {row['version']}, "
                 f"this program writes {SCHEMA_VERSION}",
                 f"remove it and load it again, or use another database; the managed server's is removed with "
-                f"`atlas db drop-atlas {shlex.quote(str(row['name']))}`, another's with atlas.ingest.graph.drop",
+                f"`atlas db drop-atlas {shlex.quote(str(row['name']))}`, another's with atlas.ingest.graph_drop.drop",
             )
 
 
@@ -291,29 +296,22 @@ def _check_digest(writer: Writer, rows: Rows, *, replace: bool) -> bool:
     return bool(found["complete"]) and found["digest"] == rows.digest
 
 
-def _prepare(writer: Writer) -> None:
-    for statement in (*cypher.constraints(), *cypher.indexes()):
-        writer.one("schema", statement)
-    writer.one("schema", "CALL db.awaitIndexes(300)")
-
-
 def _write(writer: Writer, rows: Rows, expected: Mapping[str, int]) -> None:
     atlas = [{"uid": rows.name, "properties": rows.atlas()}]
     writer.write("Atlas", cypher.merge_nodes("Atlas"), atlas, total=1)
-    for label, stream in (("Feature", rows.features()), ("Cluster", rows.clusters())):
+    for label, stream in (
+        ("Feature", rows.features()),
+        ("Cluster", rows.clusters()),
+        ("PeerCluster", rows.peer_clusters()),
+    ):
         writer.write(label, cypher.merge_nodes(label), stream, total=expected[label])
     for label, stream in rows.of_atlas():
         statement = cypher.merge_relationships("OF_ATLAS", label)
         writer.write(f"OF_ATLAS of {label}", statement, stream, total=expected[label])
     for kind in EDGE_KINDS:
-        writer.write(kind, cypher.merge_edges(kind), rows.edges(kind), total=expected[kind])
-    for type_, start, stream in (
-        ("PARENT_OF", "Feature", rows.parents()),
-        ("SAME_AS", "Feature", rows.same()),
-        ("IN_CLUSTER", "Feature", rows.members()),
-        ("PART_OF", "Cluster", rows.parts()),
-        ("WITHIN", "Edge", rows.within()),
-    ):
+        edges = (row for batch in rows.edges(kind) for row in zip(*(c.to_pylist() for c in batch.columns), strict=True))
+        writer.write(kind, cypher.create_edges(kind), edges, total=expected[kind], again=cypher.merge_edges(kind))
+    for type_, start, stream in rows.relationships():
         statement = cypher.merge_relationships(type_, start)
         writer.write(type_, statement, stream, total=expected[type_])
 

@@ -186,6 +186,15 @@ class Rows:
         numbers = self._stream("45-peer", "peer_clusters", columns=["peer_cluster"])
         yield "PeerCluster", (_row(self.peer_cluster(row["peer_cluster"]), self.name) for row in numbers)
 
+    def relationships(self) -> Iterator[tuple[str, str, Iterator[Row]]]:
+        """Yield the type, the label that it starts at, and the rows of each further type."""
+        yield "PARENT_OF", "Feature", self.parents()
+        yield "SAME_AS", "Feature", self.same()
+        yield "IN_CLUSTER", "Feature", self.members()
+        yield "IN_PEER_CLUSTER", "Feature", self.peer_members()
+        yield "PART_OF", "Cluster", self.parts()
+        yield "WITHIN", "Edge", self.within()
+
     def members(self) -> Iterator[Row]:
         """Yield the rows of `:IN_CLUSTER`."""
         for row in self._stream("40-clusters", "membership"):

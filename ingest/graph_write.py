@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from atlas.errors import DatabaseError
-from atlas.ingest.graph_rows import Row
 from atlas.ingest.progress import progress
 from atlas.queries.run import MEMORY_CODES, explain
 
@@ -19,8 +18,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger("atlas")
 
 
+_CONSTRAINT = "Neo.ClientError.Schema.ConstraintValidationFailed"
+_LOG_ERRORS = "Neo.DatabaseError.Transaction."  # of a transaction that could not be kept (fault 64)
+
+
 class _TooLarge(Exception):  # noqa: N818 - a signal between two functions
     """The database has too little memory for the batch."""
+
+
+class _There(Exception):  # noqa: N818 - a signal between two functions
+    """A row of the batch is in the database already; nothing of the batch was written."""
 
 
 class Writer:
@@ -37,7 +44,9 @@ class Writer:
         self.batch = batch
         self.rates: dict[str, float] = {}
 
-    def write(self, what: str, statement: str, rows: Iterable[Row], *, total: int) -> int:
+    def write(
+        self, what: str, statement: str, rows: Iterable[Any], *, total: int, again: str | None = None
+    ) -> int:
         """Return the number of rows written, after each was answered for.
 
         Parameters
@@ -48,6 +57,9 @@ class Writer:
             One that takes `$rows` and returns `written`.
         total
             How many rows there are, for the progress.
+        again
+            The statement that goes on from the first batch of which a row is there already, where `statement` only
+            creates: what a load has left that did not reach its end, or of other artifacts.
 
         Raises
         ------
@@ -55,10 +67,11 @@ class Writer:
             The database wrote another number of rows than it was sent, cannot be reached, or has too
             little memory for a single row.
         """
+        statements = [statement] if again is None else [statement, again]
         started, done = time.monotonic(), 0
         with progress(what, total=total, unit="rows", done=0) as advance:
             for chunk in chunks(rows, lambda: self.batch):
-                self._write_chunk(what, statement, chunk, advance)
+                self._write_chunk(what, statements, chunk, advance)
                 done += len(chunk)
         seconds = max(time.monotonic() - started, 1e-9)
         self.rates[what] = done / seconds
@@ -90,14 +103,23 @@ class Writer:
             raise explain(error, what) or error from error
         return answered
 
-    def _write_chunk(self, what: str, statement: str, chunk: list[Row], advance: Callable[[int], None]) -> None:
+    def _write_chunk(
+        self, what: str, statements: list[str], chunk: list[Any], advance: Callable[[int], None]
+    ) -> None:
+        """Write a chunk by the first of the statements; it is taken away where a row is there that it would create."""
         position = 0
         while position < len(chunk):
             part = chunk[position : position + self.batch]
             try:
-                written = self._send(what, statement, {"rows": part}, "written")
+                written = self._send(what, statements[0], {"rows": part}, "written")
             except _TooLarge as error:
                 self._halve(what, len(part), error)
+                continue
+            except _There as error:
+                if len(statements) == 1:
+                    raise DatabaseError(f"{what}: {error.__cause__}", "load again; if it stays, report it") from error
+                logger.debug("%s: some are there already", what)
+                del statements[0]
                 continue
             if written != len(part):
                 raise DatabaseError(
@@ -123,6 +145,13 @@ class Writer:
         except Neo4jError as error:
             if error.code in MEMORY_CODES:  # at the commit
                 raise _TooLarge from error
+            if error.code == _CONSTRAINT:
+                raise _There from error
+            if (error.code or "").startswith(_LOG_ERRORS):
+                raise DatabaseError(
+                    f"{what}: the database can write no more: {error.message} ({error.code})",
+                    "if its disk is full, free room; start the server again, then load again: what is there is kept",
+                ) from error
             raise explain(error, what) or error from error
 
     def _halve(self, what: str, size: int, error: _TooLarge) -> None:
@@ -135,7 +164,7 @@ class Writer:
         logger.warning("%s: too much for the database's memory; going on with %d rows", what, self.batch)
 
 
-def chunks(rows: Iterable[Row], size: Callable[[], int]) -> Iterator[list[Row]]:
+def chunks(rows: Iterable[Any], size: Callable[[], int]) -> Iterator[list[Any]]:
     """Yield the rows in lists of `size()` rows, asked anew for each list; the last may be shorter."""
     stream = iter(rows)
     while chunk := list(itertools.islice(stream, size())):

@@ -232,7 +232,10 @@ shapes = options(
 naming = options(
     click.option("--name", help="Name of the atlas in the database.  [default: the run directory's]"),
     click.option("--replace", is_flag=True, help="Replace an atlas of this name that was made otherwise."),
-)
+    click.option("--bulk", is_flag=True,
+                 help="Import into an empty database of the managed server, which is stopped meanwhile: many times as "
+                 "fast."),
+)  # fmt: skip
 
 
 def show_artifact(artifact: Artifact, *, as_json: bool) -> None:

@@ -127,8 +127,15 @@ def stage_replication(
     return replicate(run, seed=seed, settings=Settings(memory, threads, "cpu"), track=progress)
 
 
-def stage_graph(run: Run, *, name: str | None = None, replace: bool = False) -> Artifact:
+def stage_graph(run: Run, *, name: str | None = None, replace: bool = False, bulk: bool = False) -> Artifact:
     """Return `60-neo4j`, loaded into the server that the environment names, or the managed one."""
+    name = name or run.path.resolve().name
+    if bulk:
+        from atlas.ingest.bulk import bulk_run
+
+        if replace:
+            raise click.UsageError("--bulk fills an empty database, in which --replace has nothing to replace.")
+        return bulk_run(run, name=name)[1]
     from atlas.ingest.connection import open_driver, resolve_target
     from atlas.ingest.graph import load_run
 
@@ -138,7 +145,7 @@ def stage_graph(run: Run, *, name: str | None = None, replace: bool = False) -> 
         _, artifact = load_run(
             run,
             driver,
-            name=name or run.path.resolve().name,
+            name=name,
             target=str(target),
             database=target.database,
             replace=replace,
@@ -163,7 +170,7 @@ STAGES: tuple[Stage, ...] = (
     (stage_clusters, ("resolutions", "signed", "seed")),
     (stage_structure, ("grid", "grid_cuts", "seed")),
     (stage_replication, ("memory", "threads", "seed")),
-    (stage_graph, ("name", "replace")),
+    (stage_graph, ("name", "replace", "bulk")),
 )
 """Every stage in order, with the options that it takes."""
 
