@@ -33,6 +33,14 @@ if TYPE_CHECKING:
     from atlas.ingest.server.home import ServerInfo
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what shares the server, or a module's fixtures, in one process where the suite has several (`-n 2`)."""
+    for item in items:
+        shared = "server" in getattr(item, "fixturenames", ())
+        group = "server" if shared else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Give the suite its own data folder and no database of the user's; caches are shared, being only that."""
