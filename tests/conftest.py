@@ -8,10 +8,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import filelock
 import hypothesis
 import pytest
 
@@ -31,14 +34,6 @@ if TYPE_CHECKING:
 
     from atlas.ingest.connection import Target
     from atlas.ingest.server.home import ServerInfo
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what shares the server, or a module's fixtures, in one process where the suite has several (`-n 2`)."""
-    for item in items:
-        shared = "server" in getattr(item, "fixturenames", ())
-        group = "server" if shared else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -61,10 +56,15 @@ def server_home(own_environment: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def server(server_home: Path) -> Iterator[ServerInfo]:
-    """Start the suite's one Neo4j server; a machine that cannot fails, it never skips."""
+    """Start the one Neo4j server of each of the suite's processes; a machine that cannot fails, it never skips.
+
+    One after another: two that start at once may both take the usual port for free.
+    """
     from atlas.ingest.server.process import managed
 
-    with managed(server_home, heap="1G") as info:
+    with ExitStack() as stack:
+        with filelock.FileLock(Path(tempfile.gettempdir()) / "feature-atlas-suite.lock"):
+            info = stack.enter_context(managed(server_home, heap="1G"))
         yield info
 
 
