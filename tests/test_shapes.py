@@ -169,20 +169,6 @@ def test_leaf_evidence_equals_brute_force(tmp_path: Path) -> None:
     assert found[1].leaf_association == pytest.approx(np.median(ratios))
 
 
-def test_evidence_does_not_depend_on_how_rows_are_blocked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hub with more rows than a block gives the same sums, also when strata are longer than a block."""
-    rng = np.random.default_rng(7)
-    firing = rng.random((3000, 6)) < 0.5
-    document = np.arange(6).repeat(500)
-    with Run(tmp_path / "run") as run:
-        firings = Firings(store(run, firing, document).path)
-    candidates = [Candidate(0, (1, 2, 3, 4, 5))]
-    whole = leaf_evidence(firings, document, candidates)
-    for block in (100, 600):
-        monkeypatch.setattr("atlas.shapes.exclusivity.BLOCK_ROWS", block)
-        assert leaf_evidence(firings, document, candidates) == whole
-
-
 def test_independent_leaves_are_neither_exclusive_nor_joint(tmp_path: Path) -> None:
     """Leaves that fire independently under their hub: at most a stray claim among 45 pairs."""
     rng = np.random.default_rng(8)

@@ -192,6 +192,12 @@ def _line(hub: str | None, others: list[str], evidence: str) -> Text:
     return Text.assemble(start, shown, (f"\n      {evidence}", "dim"))
 
 
+def _word(best: list[dict[str, Any]]) -> str:
+    """Return a token that some feature fires on: the first word among the captions of the best."""
+    captions = [part for row in best for part in row.get("name", "").split(" · ")]
+    return next((part for part in captions if part.isascii() and part.isalpha()), "the")
+
+
 def _next(console: Console, summary: Summary) -> None:
     atlas, name = program(), summary.figures["name"]
     best = summary.best["hub-spoke egos"] or [{"feature": 0}]
@@ -204,7 +210,7 @@ def _next(console: Console, summary: Summary) -> None:
     _heading(console, "Three commands to try next")
     for command in (
         f"{atlas} query run neighbours -p atlas={name} -p feature={best[0]['feature']}{home}",
-        f"{atlas} query run features_by_token -p atlas={name} -p token=Monday{home}",
+        f"{atlas} query run features_by_token -p atlas={name} -p token={_word(best)}{home}",
         f"{atlas} query list",
     ):
         console.print(f"  {command}", markup=False)
