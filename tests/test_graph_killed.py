@@ -48,7 +48,7 @@ def test_fault_64_a_full_disk_is_said_and_what_is_loaded_is_kept(home, tmp_path)
         assert "load again" in refused.value.remedy
         assert "disk" in refused.value.remedy
         server.rlimit(psutil.RLIMIT_FSIZE, before)
-    down(home)
+    down(home, wait=10)
     up(home, heap="512M")
     with opened(home) as driver:
         load(artifacts, driver, name=NAME, database="neo4j")
