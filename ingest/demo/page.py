@@ -140,7 +140,7 @@ def _halves(shares: dict[str, float], documents: list[int]) -> str:
         ("edges", "edges, CO_OCCURS"), ("exclusions", "edges, EXCLUDES"), ("parents", "parents, direct"),
         ("fine memberships", "members, fine"), ("hub-spoke egos", "classes of egos, hub-spoke"),
     )  # fmt: skip
-    said = [f"{100 * shares[key]:.0f} % of {name}" for name, key in named if key in shares]
+    said = [f"{100 * shares[key]:.3g} % of {name}" for name, key in named if key in shares]
     return f"{', '.join(said)} hold again in each ({documents[0]} and {documents[1]} documents)" if said else "none"
 
 
