@@ -6,6 +6,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from atlas.errors import DatabaseError
@@ -165,7 +166,17 @@ class Writer:
 
 
 def chunks(rows: Iterable[Any], size: Callable[[], int]) -> Iterator[list[Any]]:
-    """Yield the rows in lists of `size()` rows, asked anew for each list; the last may be shorter."""
+    """Yield the rows in lists of `size()` rows, asked anew for each list; the last may be shorter.
+
+    The next list is read while the caller has the database write the one before.
+    """
     stream = iter(rows)
-    while chunk := list(itertools.islice(stream, size())):
-        yield chunk
+
+    def take() -> list[Any]:
+        return list(itertools.islice(stream, size()))
+
+    with ThreadPoolExecutor(1, "rows") as ahead:
+        following = ahead.submit(take)
+        while chunk := following.result():
+            following = ahead.submit(take)
+            yield chunk

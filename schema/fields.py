@@ -171,6 +171,12 @@ EDGE_FIELDS = (
     _optional("kept_by", "string", "the rule that put the edge on the backbone of its kind: `phi`, `disparity`, "
               "`top_k`, or `phi_d` (EXCLUDES); empty where it is not on it, which only CO_OCCURS has rows of"),
 )
+EDGE_NODE_FIELDS = tuple(
+    field for field in EDGE_FIELDS
+    if field.name not in ("expected_uncorrected", "variance", "phi_ratio", "dice", "overlap", "cosine", "pmi")
+)
+"""Those that the graph holds: what follows from others in one line of Cypher, and the inside of the test, stay in
+the table, since each property of 500,000 edges costs seconds to load."""
 
 LEVELS = ("coarse", "middle", "fine")
 """Levels of communities, each nested in the one before."""

@@ -122,7 +122,7 @@ NODES: dict[str, Node] = {
         Node(
             "Edge",
             "an edge of the backbone as a node, so that it can carry evidence",
-            (UID, ATLAS, LOAD_ID, NAME, *fields.EDGE_FIELDS, replication_fields.EDGE_HALVES),
+            (UID, ATLAS, LOAD_ID, NAME, *fields.EDGE_NODE_FIELDS, replication_fields.EDGE_HALVES),
             indexes=(("atlas", "phi"),),
         ),
         Node(

@@ -141,7 +141,7 @@ def render(ports: Ports, memory: Memory, line: Line) -> str:
         "server.http.listen_address": f"{LOOPBACK}:{ports.http}",
         "server.http.advertised_address": f"{LOOPBACK}:{ports.http}",
         "server.https.enabled": "false",
-        "server.memory.heap.initial_size": f"{min(memory.heap, LEAST_HEAP)}m",
+        "server.memory.heap.initial_size": f"{memory.heap}m",
         "server.memory.heap.max_size": f"{memory.heap}m",
         "server.memory.pagecache.size": f"{memory.page_cache}m",
         # One transaction that grows too large is refused, in place of the server dying of it.

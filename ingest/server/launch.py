@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atlas.errors import DatabaseError
-from atlas.ingest.server.config import LEAST_HEAP, Memory
+from atlas.ingest.server.config import Memory
 from atlas.ingest.server.hold import Report
 from atlas.ingest.server.home import Home
 from atlas.ingest.server.java import Java
@@ -50,8 +50,10 @@ def _java_arguments(java: Java, home: Home, jars: Path, memory: Memory) -> list[
     opened = ("java.nio", "java.io", "sun.nio.ch", "java.util.concurrent")
     return [
         str(java.path),
-        f"-Xms{min(memory.heap, LEAST_HEAP)}m",
+        f"-Xms{memory.heap}m",
         f"-Xmx{memory.heap}m",
+        "-XX:+UseParallelGC",  # one user's loads: a quarter more rows a second than with the collector of short pauses
+        "-XX:-UseGCOverheadLimit",  # it ends servers that would come through
         "-XX:+ExitOnOutOfMemoryError",  # a server that has lost a thread to it hangs: its end can be seen
         "-XX:-UsePerfData",  # no file in the shared temporary folder for each server
         f"-XX:ErrorFile={home.path}/logs/hs_err_pid%p.log",
