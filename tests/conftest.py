@@ -8,13 +8,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import filelock
 import hypothesis
 import pytest
 
@@ -56,15 +53,10 @@ def server_home(own_environment: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def server(server_home: Path) -> Iterator[ServerInfo]:
-    """Start the one Neo4j server of each of the suite's processes; a machine that cannot fails, it never skips.
-
-    One after another: two that start at once may both take the usual port for free.
-    """
+    """Start the one Neo4j server of each of the suite's processes; a machine that cannot fails, it never skips."""
     from atlas.ingest.server.process import managed
 
-    with ExitStack() as stack:
-        with filelock.FileLock(Path(tempfile.gettempdir()) / "feature-atlas-suite.lock"):
-            info = stack.enter_context(managed(server_home, heap="1G"))
+    with managed(server_home, heap="1G") as info:
         yield info
 
 
@@ -83,3 +75,16 @@ def driver(target: Target) -> Iterator[neo4j.Driver]:
 
     with open_driver(target) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def hand(driver: neo4j.Driver, tmp_path_factory: pytest.TempPathFactory) -> neo4j.Driver:
+    """Load the atlas that is known by hand as the only one."""
+    from graph_checks import empty
+    from small_atlas import by_hand
+
+    from atlas.ingest.graph import load
+
+    empty(driver)
+    load(by_hand().write(tmp_path_factory.mktemp("hand")), driver, name="hand")
+    return driver

@@ -7,6 +7,9 @@ from typing import Any
 
 import neo4j
 
+from atlas.queries.library import find
+from atlas.queries.run import run
+
 
 def export(driver: neo4j.Driver, atlas: str) -> list[str]:
     """Return every node and relationship of an atlas, labels and properties included, sorted."""
@@ -33,6 +36,11 @@ def empty(driver: neo4j.Driver) -> None:
     with driver.session() as session:
         session.run("MATCH ()-[r]->() CALL (r) { DELETE r } IN TRANSACTIONS OF 10000 ROWS").consume()
         session.run("MATCH (n) CALL (n) { DELETE n } IN TRANSACTIONS OF 5000 ROWS").consume()
+
+
+def rows(driver: neo4j.Driver, query: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """Return the rows that a query of the library answers."""
+    return run(driver, find(query), parameters).rows
 
 
 def values(driver: neo4j.Driver, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import random
 import shutil
 import signal
@@ -282,11 +283,10 @@ def test_a_killed_load_is_made_good_by_the_next(clean, target, tmp_path):
     load(artifacts, clean, name="killed")
     wanted = export(clean, "killed")
     empty(clean)
-    command = [
-        sys.executable, str(Path(__file__).parent / "load_atlas.py"), target.uri, target.username,
-        target.password or "", str(tmp_path),
-    ]  # fmt: skip
-    process = subprocess.Popen(command)
+    command = [sys.executable, str(Path(__file__).parent / "load_atlas.py"), str(tmp_path)]
+    server = {"URI": target.uri, "USERNAME": target.username, "PASSWORD": target.password or ""}
+    environment = os.environ | {f"NEO4J_{name}": value for name, value in server.items()}
+    process = subprocess.Popen(command, env=environment)
     try:
         deadline = time.monotonic() + 120
         while values(clean, "MATCH (e:Edge) RETURN count(e)")[0][0] < 200:

@@ -6,9 +6,9 @@ import dataclasses
 import logging
 
 import pytest
-from graph_checks import empty, values
+from graph_checks import rows, values
 from neo4j.graph import Path as GraphPath
-from small_atlas import Small, by_hand, star
+from small_atlas import Small, star
 
 from atlas.errors import DatabaseError, QueryError
 from atlas.ingest.graph import load
@@ -40,18 +40,6 @@ OF_NO_PLUGIN = [query for query in library().values() if not query.needs]
 def asked(query):
     required = {p.name: GIVEN[p.name] for p in query.parameters if p.default is REQUIRED}
     return required | FOR.get(query.name, {})
-
-
-@pytest.fixture(scope="module")
-def hand(driver, tmp_path_factory):
-    """Load the atlas that is known by hand as the only one."""
-    empty(driver)
-    load(by_hand().write(tmp_path_factory.mktemp("hand")), driver, name="hand")
-    return driver
-
-
-def rows(driver, name, **parameters):
-    return run(driver, find(name), parameters).rows
 
 
 @pytest.mark.parametrize("query", OF_NO_PLUGIN, ids=lambda query: query.name)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from graph_checks import empty
-from small_atlas import Small, by_hand, clique, star
+from graph_checks import rows
+from small_atlas import Small, clique, star
 
 from atlas.errors import QueryError
 from atlas.ingest.graph import load
@@ -15,18 +15,6 @@ from atlas.queries.run import run
 pytestmark = pytest.mark.neo4j
 
 SEVENTEENTHS = 1 / 17
-
-
-@pytest.fixture(scope="module")
-def hand(driver, tmp_path_factory):
-    """Load the atlas that is known by hand as the only one."""
-    empty(driver)
-    load(by_hand().write(tmp_path_factory.mktemp("hand")), driver, name="hand")
-    return driver
-
-
-def rows(driver, name, **parameters):
-    return run(driver, find(name), parameters).rows
 
 
 def short(driver, name, *columns, **parameters):

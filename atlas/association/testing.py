@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
@@ -50,6 +51,11 @@ class Gates:
     min_firings: int = 20
     max_density: float = 0.1
     fdr: str = "bh"
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Any]) -> Self:
+        """Return the gates among the parameters of an artifact of edges."""
+        return cls(**{field.name: parameters[field.name] for field in fields(cls)})
 
 
 @dataclass(frozen=True)

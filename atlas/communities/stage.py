@@ -87,7 +87,7 @@ def cluster(
 
     def compute(directory: Path) -> dict[str, Any]:
         results = _compute(run, directory, resolutions, signed, seed, track)
-        gates = Gates(**{name: run.artifact("30-edges").parameters[name] for name in asdict(Gates())})
+        gates = Gates.of(run.artifact("30-edges").parameters)
         return results | {"hierarchy": write_hierarchy(run, directory, gates=gates, track=track)}
 
     spec = Spec(CLUSTERS, parameters, ("10-activations", COUNTS, "30-edges"))
@@ -113,8 +113,15 @@ def backbone(run: Run) -> igraph.Graph:
     """
     table = _kept(run, "CO_OCCURS")
     a, b = table["a"].to_numpy(), table["b"].to_numpy()
+    return graph_of_edges(a, b, table["phi"].to_numpy())
+
+
+def graph_of_edges(
+    a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], phi: npt.NDArray[np.float64]
+) -> igraph.Graph:
+    """Return the graph of edges between features: node attribute `index`, ascending, edge attribute `phi`."""
     index = np.unique(np.concatenate([a, b]))
-    return graph_of(index, np.searchsorted(index, a), np.searchsorted(index, b), table["phi"].to_numpy())
+    return graph_of(index, np.searchsorted(index, a), np.searchsorted(index, b), phi)
 
 
 def with_exclusions(run: Run, graph: igraph.Graph) -> igraph.Graph:

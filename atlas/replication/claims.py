@@ -15,7 +15,7 @@ from atlas.communities import CLUSTERS, LEVELS
 from atlas.communities.stage import backbone
 from atlas.firings import Firings
 from atlas.shapes import STRUCTURE, Candidate, Evidence, Rules, ego_shape
-from atlas.shapes.subgraphs import ego_candidates
+from atlas.shapes.subgraphs import ego_candidates, groups
 
 Columns = dict[str, npt.NDArray[Any]]
 
@@ -60,22 +60,27 @@ class Claims:
         rules = Rules(**{name: structure.parameters[name] for name in Rules.__dataclass_fields__})
         measured = ("a", "b", "kind", "joint_count", "expected", "expected_uncorrected", "kept_by")
         membership = _columns(clustering.path / "membership.parquet", ("index", "level", "cluster"))
+        members = {level: groups(_labels(membership, level, firings.d_sae)) for level in LEVELS}
         return cls(
             _columns(edges.path / "edges.parquet", measured),
             _columns(clustering.path / "parents.parquet", ("parent", "child", "direct", "joint_count")),
             _columns(clustering.path / "same_as.parquet", ("a", "b", "joint_count")),
             membership,
-            _communities(structure.table("shapes").to_pylist(), membership),
+            [_community(row, members) for row in structure.table("shapes").to_pylist()],
             _egos(run, firings, structure.table("egos").to_pylist(), rules),
             rules,
         )
 
     def labels(self, level: str, d: int) -> npt.NDArray[np.int64]:
         """Return the community of each feature on a level: int64, shape (d,), -1 where it has none."""
-        on = self.membership["level"] == level
-        labels = np.full(d, -1, np.int64)
-        labels[self.membership["index"][on]] = self.membership["cluster"][on]
-        return labels
+        return _labels(self.membership, level, d)
+
+
+def _labels(membership: Columns, level: str, d: int) -> npt.NDArray[np.int64]:
+    on = membership["level"] == level
+    labels = np.full(d, -1, np.int64)
+    labels[membership["index"][on]] = membership["cluster"][on]
+    return labels
 
 
 def _columns(path: Any, names: tuple[str, ...]) -> Columns:
@@ -83,18 +88,9 @@ def _columns(path: Any, names: tuple[str, ...]) -> Columns:
     return {name: table[name].to_numpy() for name in names}
 
 
-def _communities(shapes: list[dict[str, Any]], membership: Columns) -> list[Community]:
-    place = {level: number for number, level in enumerate(LEVELS)}
-    level = np.array([place[name] for name in membership["level"]], np.int64)
-    order = np.lexsort((membership["index"], membership["cluster"], level))
-    ends = np.column_stack([level, membership["cluster"]])[order]
-    starts = np.flatnonzero(np.any(np.diff(ends, axis=0, prepend=-1), axis=1)) if len(ends) else np.zeros(0, int)
-    groups = np.split(membership["index"][order], starts[1:])
-    members = {tuple(ends[start].tolist()): some for start, some in zip(starts, groups, strict=False)}
-    return [
-        Community(row["level"], row["cluster"], members[place[row["level"]], row["cluster"]], row["hub"], row["shape"])
-        for row in shapes
-    ]
+def _community(row: dict[str, Any], members: dict[str, list[npt.NDArray[np.int64]]]) -> Community:
+    level, number = row["level"], row["cluster"]
+    return Community(level, number, members[level][number], row["hub"], row["shape"])
 
 
 def _egos(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +19,7 @@ from atlas.association.table import phi_d_of, phi_of
 from atlas.association.testing import CO_OCCURS, CO_TOPIC, EXCLUDES, KINDS, Gates, Pairs, Tested, test_pairs
 from atlas.communities import CLUSTERS, find_level
 from atlas.communities.processes import leiden_runs
-from atlas.communities.stage import add_exclusions, graph_of
+from atlas.communities.stage import add_exclusions, graph_of_edges
 from atlas.counting.passes import Settings, count_shards, rules_of, scheme_of
 from atlas.counting.rules import rule_names
 from atlas.counting.stage import COUNTS, write_counts
@@ -68,8 +68,9 @@ class Recipe:
         given, hierarchy = edges.parameters, clustering.parameters["hierarchy"]
         cut = edges.results["phi_cut"] if given["backbone"] == "phi" else None
         limits = Limits(**{name: hierarchy[name] for name in asdict(Limits())})
+        limits = replace(limits, min_joint=clustering.results["hierarchy"]["min_joint"])  # raised to what counts keep
         return cls(
-            Gates(**{name: given[name] for name in asdict(Gates())}),
+            Gates.of(given),
             Backbone(given["backbone"], cut, given["target_degree"], given["alpha"], given["top_k"], given["basis"]),
             KINDS if given["excludes"] else (CO_OCCURS, CO_TOPIC),
             edges.results["kinds"][EXCLUDES]["cut"] if clustering.parameters["signed"] else None,
@@ -118,7 +119,7 @@ class Found:
         none = np.zeros(0, np.int64)
         labels = np.zeros(firings.n_tokens, np.int32)
         levels = np.full((len(recipe.resolutions), d), -1, np.int64)
-        return cls(firings, labels, np.zeros(d, bool), {}, none, none, _graph(none, none, np.zeros(0)), levels)
+        return cls(firings, labels, np.zeros(d, bool), {}, none, none, graph_of_edges(none, none, np.zeros(0)), levels)
 
 
 def recompute(firings: Firings, place: Path, recipe: Recipe, *, settings: Settings, track: Track) -> Found:
@@ -172,12 +173,7 @@ def _backbone(sample: Sample, pairs: Pairs, recipe: Recipe, *, n_alive: int) -> 
         on = pairs.at(edges)
         items = within_items(sample.firings, on.a, on.b, on.joint_count, q=recipe.gates.q)
         edges[edges] = items.basis == BASES.index(recipe.backbone.basis)
-    return _graph(pairs.a[edges], pairs.b[edges], phi[edges])
-
-
-def _graph(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], phi: npt.NDArray[np.float64]) -> igraph.Graph:
-    index = np.unique(np.concatenate([a, b]))
-    return graph_of(index, np.searchsorted(index, a), np.searchsorted(index, b), phi)
+    return graph_of_edges(pairs.a[edges], pairs.b[edges], phi[edges])
 
 
 def _with_exclusions(graph: igraph.Graph, pairs: Pairs, tested: Tested, recipe: Recipe) -> igraph.Graph:

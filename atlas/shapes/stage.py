@@ -18,7 +18,7 @@ from atlas.artifacts import Artifact, Run, Spec
 from atlas.association.testing import Gates
 from atlas.captions import top_tokens
 from atlas.communities import LEVELS, nested_partition
-from atlas.communities.stage import backbone, graph_of
+from atlas.communities.stage import backbone, graph_of_edges
 from atlas.counting.stage import STRATA
 from atlas.errors import InputError
 from atlas.files import write_table
@@ -124,7 +124,7 @@ class _Work:
         levels = nested_partition(copy, resolutions=list(self.resolutions.values()), seed=self.seed)
         rewired = self._subgraphs(copy, dict(zip(LEVELS, levels, strict=True)))
         grid = self._grid()
-        gates = Gates(**{name: self.run.artifact("30-edges").parameters[name] for name in asdict(Gates())})
+        gates = Gates.of(self.run.artifact("30-edges").parameters)
         features = feature_columns(self.firings, tokens, gates, activations.results.get("neuronpedia_id"))
         write_table(directory, "features", features)
         egos = stable_ego_cuts(grid, real.egos, self.rules) if grid else [None] * len(real.egos)
@@ -182,9 +182,7 @@ def wider(run: Run, cut: float, lowest: float) -> igraph.Graph:
     table = table.filter(pc.equal(table["kind"], pa.scalar("CO_OCCURS")))
     a, b, phi = (table[name].to_numpy() for name in ("a", "b", "phi"))
     wanted = table["kept_by"].is_valid().to_numpy() | ((phi >= lowest) & (phi < cut))
-    a, b, phi = a[wanted], b[wanted], phi[wanted]
-    index = np.unique(np.concatenate([a, b]))
-    return graph_of(index, np.searchsorted(index, a), np.searchsorted(index, b), phi)
+    return graph_of_edges(a[wanted], b[wanted], phi[wanted])
 
 
 def _memberships(clustering: Artifact, graph: igraph.Graph) -> Memberships:
