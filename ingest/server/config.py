@@ -146,7 +146,7 @@ def render(ports: Ports, memory: Memory, line: Line) -> str:
         "server.memory.pagecache.size": f"{memory.page_cache}m",
         # One transaction that grows too large is refused, in place of the server dying of it.
         "db.memory.transaction.max": f"{memory.heap // 2}m",
-        "dbms.memory.transaction.total.max": f"{memory.heap * 7 // 10}m",
+        "dbms.memory.transaction.total.max": f"{memory.heap * 6 // 10}m",  # the old generation is two thirds
         # No 256 MiB of log laid out in advance for each database, and no history: the artifacts are that.
         "db.tx_log.preallocate": "false",
         "db.tx_log.rotation.retention_policy": "128M size",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atlas.errors import CapacityError, DatabaseError, InputError, Interrupted
+from atlas.errors import AtlasError, CapacityError, DatabaseError, InputError, Interrupted
 from atlas.ingest.server import beside, config, launch
 from atlas.ingest.server.hold import Report, held, usable
 from atlas.ingest.server.home import Home, Running, ServerInfo
@@ -80,10 +80,9 @@ def up(
     place.check()
     with held(place.path, purpose="starting the server", wait=wait, report=report):
         line = place.line(server)
-        if (found := _find(place)) is None:
+        found = _find(place)
+        if found is None or not _join(place, found, wanted, report):
             _start_new(place, line, wanted, report)
-        else:
-            _join(place, found, wanted, report)
         return status(place.path)
 
 
@@ -179,8 +178,8 @@ class _Wanted:
     wait: float
 
 
-def _join(place: Home, found: Running, wanted: _Wanted, report: Report) -> None:
-    """Wait for a server that is there already; an interrupt leaves it as it is."""
+def _join(place: Home, found: Running, wanted: _Wanted, report: Report) -> bool:
+    """Return whether a server that was found answers; False where it was ending. An interrupt leaves it as it is."""
     if wanted.bolt_port not in (None, found.bolt_port) or wanted.http_port not in (None, found.http_port):
         report(f"the server runs already, on ports {found.bolt_port} and {found.http_port}")
     try:
@@ -188,8 +187,13 @@ def _join(place: Home, found: Running, wanted: _Wanted, report: Report) -> None:
     except _INTERRUPTIONS as error:
         cause = f"interrupted; Neo4j (process {found.pid}) goes on starting"
         raise _interrupted(error, cause, "run `atlas db up` again to wait, or `atlas db down` to end it") from None
+    except AtlasError:
+        if launch.alive(found.pid) is None:
+            return False
+        raise
     found.write(place)  # it may have been found without a note
     place.auth.unlink(missing_ok=True)
+    return True
 
 
 def _start_new(place: Home, line: Line, wanted: _Wanted, report: Report) -> None:
