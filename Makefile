@@ -8,7 +8,7 @@ demo: .venv/installed-demo
 	.venv/bin/atlas demo
 
 test: .venv/installed-dev check
-	.venv/bin/python -m pytest -n 2 --dist loadfile
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/installed-dev
 	.venv/bin/ruff check .

@@ -103,7 +103,8 @@ def document(outcomes: dict[str, list[dict[str, Any]]]) -> str:
         *(row(step, lambda found, step=step: found["rates"].get(step), ",.0f") for step in steps),
         row("**relationships a second, of all seconds**", lambda found: written / found["seconds"], ",.0f"),
         row("**seconds in all**", lambda found: found["seconds"], ".1f"),
-        row("of these, to classify", lambda found: sum(found["classify_seconds"]), ".1f"),
+        row("of these, to classify communities", lambda found: found["classify_seconds"][0], ".1f"),
+        row("of these, to classify ego subgraphs", lambda found: found["classify_seconds"][1], ".1f"),
         *(
             row(f"{what} of the {who}{unit}", lambda found, key=key: found[key], form)
             for what, unit, form, keys in (
