@@ -16,11 +16,16 @@ from atlas.ingest.server.password import USERNAME
 
 TELLING = re.compile(r"ERROR|WARN|Caused by|Exception|Error:|not |Failed|failed")
 ENDING = 30.0  # seconds in which a server that found its port taken has ended
+LOCKED = 6.0  # seconds after which the server has forgotten a refusal: it locks out for 5 after three
 SHOWN = 5  # lines of a dead server's log
 
 
 class PortTaken(DatabaseError):  # noqa: N818 - named for the fault
     """The server ended because another program listens on one of its ports."""
+
+
+class PasswordRefused(DatabaseError):  # noqa: N818 - named for the fault
+    """The server that was started refuses the password of its home."""
 
 
 def listens(port: int) -> bool:
@@ -45,12 +50,19 @@ def await_ready(home: Home, server: Running, password: str, *, wait: float, repo
         A signal came whose exception was lost.
     """
     started = told = time.monotonic()
+    refused = False
     while True:
         checkpoint()  # the driver answers many exceptions of its own, and may take a signal's for one
         if launch.alive(server.pid) is None:
             raise _ended(home)
-        if _holds_its_ports(server) and _answers(home, server, password):
-            return
+        try:
+            if _holds_its_ports(server) and _answers(home, server, password):
+                return
+        except PasswordRefused:
+            if refused:
+                raise
+            refused = True  # a machine under load was seen to refuse the right one while its server started
+            time.sleep(LOCKED)
         now = time.monotonic()
         if now - started > wait:
             raise DatabaseError(
@@ -79,7 +91,7 @@ def _answers(home: Home, server: Running, password: str) -> bool:
             return True
     except AuthError as error:
         _await_end(home, server)
-        raise DatabaseError(
+        raise PasswordRefused(
             f"the server refuses the password in {home.password}",
             "if it was changed in the server, write the new one into that file; a store keeps its password",
         ) from error
@@ -90,7 +102,7 @@ def _answers(home: Home, server: Running, password: str) -> bool:
 def _await_end(home: Home, server: Running) -> None:
     """Raise why the server ended, where it did: what refused the password was another program on its port.
 
-    It is asked once, since servers lock out who tries again and again.
+    It is asked twice at most, since servers lock out who tries again and again.
     """
     deadline = time.monotonic() + ENDING
     while server.bolt_port not in _ports(server) and time.monotonic() < deadline:
