@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -36,8 +36,15 @@ FORMATS = {
     "40-clusters": 2,
     "45-peer": 2,
     "50-structure": 3,
+    "51-contexts": 1,
+    "52-rings": 1,
+    "53-absorption": 1,
+    "54-magnitude": 1,
     "55-replication": 1,
+    "56-behaviour": 1,
+    "57-census": 1,
     "60-neo4j": 1,
+    "70-comparison": 1,
 }
 """Version of each stage's files that this program writes and reads; raised when their form or meaning changes."""
 TOOLS = (
@@ -63,7 +70,7 @@ class Spec:
     Parameters
     ----------
     name
-        Directory of the artifact, such as `20-counts`; its format is that of `FORMATS`.
+        Directory of the artifact, such as `20-counts`; its format is that of its kind in `FORMATS`.
     parameters
         Everything that decides the result, as JSON values.
     inputs
@@ -77,7 +84,7 @@ class Spec:
     @property
     def format_version(self) -> int:
         """Version of what is written."""
-        return FORMATS[self.name]
+        return FORMATS[kind_of(self.name)]
 
 
 @dataclass(frozen=True)
@@ -168,9 +175,9 @@ class Run:
                 raise ArtifactError(
                     f"{self.path / name}: not there or not finished", f"run `atlas ingest {name[3:]}` first"
                 )
-            if found.format_version != FORMATS[name]:
+            if found.format_version != FORMATS[kind_of(name)]:
                 raise ArtifactError(
-                    f"{found.path}: format {found.format_version}, this program reads {FORMATS[name]}",
+                    f"{found.path}: format {found.format_version}, this program reads {FORMATS[kind_of(name)]}",
                     f"run `atlas ingest {name[3:]}` again with this program",
                 )
             damaged = damaged_files(found)
@@ -181,6 +188,25 @@ class Run:
                 )
             self._verified[name] = found
         return self._verified[name]
+
+    def current(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return those of some artifacts that are there and were made from what the run holds now.
+
+        A stage that reads what it can get has these for inputs: making one of them makes the stage anew.
+        """
+        found = []
+        for name in names:
+            there = load_manifest(self.path / name)
+            if there is None:
+                continue
+            sources = {source: load_manifest(self.path / source) for source in there.inputs}
+            if all(source is not None and source.digest == there.inputs[key] for key, source in sources.items()):
+                found.append(name)
+            else:
+                logger.warning(
+                    "%s: left out, since its inputs changed; `atlas ingest %s` makes it anew", name, name[3:]
+                )
+        return tuple(found)
 
     def finished(self, spec: Spec) -> Artifact | None:
         """Return the artifact when it is done: same specification, same inputs, sums right."""
@@ -259,6 +285,11 @@ class Run:
         self._remarks.update(remarks)
 
 
+def kind_of(name: str) -> str:
+    """Return the kind of an artifact: `70-comparison` for `70-comparison-second-seed`, one of several of a run."""
+    return next((kind for kind in FORMATS if name.startswith(f"{kind}-")), name)
+
+
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Return one phrase for each setting that differs: `context 128 -> 64`."""
     before, after = _as_json(old), _as_json(new)
@@ -289,7 +320,7 @@ def load_manifest(directory: Path) -> Artifact | None:
         raise ArtifactError(
             f"{path}: not a manifest ({error})", f"remove {directory} and run the stage again"
         ) from error
-    known = FORMATS.get(directory.name, version)
+    known = FORMATS.get(kind_of(directory.name), version)
     if version > known:
         raise ArtifactError(f"{path}: format {version}, this program knows {known}", "use a newer feature-atlas")
     identity = {key: raw[key] for key in ("format_version", "parameters", "inputs", "files", "results")}

@@ -25,9 +25,15 @@ COMMANDS = {
     "ingest": ("atlas.ingest.cli:ingest", "Build an atlas, stage by stage or in one go."),
     "db": ("atlas.ingest.server.cli:db", "The managed local Neo4j server."),
     "query": ("atlas.ingest.query_cli:query", "Ask the atlas: a library of Cypher queries."),
+    "census": ("atlas.ingest.census_cli:census", "What portion of the features is of which sort."),
+    "baseline": (
+        "atlas.ingest.baseline_cli:baseline",
+        "The atlas of a control: what the stages find where nothing is to be found.",
+    ),
+    "compare": ("atlas.ingest.baseline_cli:compare", "Hold a run against a control or a second seed."),
     "score": ("atlas.ingest.score_cli:score", "Hold what is claimed against planted worlds."),
 }
-ALONE = ("demo", "score")
+ALONE = ("demo", "census", "baseline", "compare", "score")
 """Commands that are no group: their table of options has no tables in it."""
 CONFIGURATION = "atlas.toml"
 

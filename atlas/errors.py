@@ -30,6 +30,10 @@ class InputError(AtlasError):
     exit_code = 3
 
 
+class NothingFound(InputError):  # noqa: N818 - no fault of a control, which it says that of
+    """No pair of features is significant: too little text, or a control, in which nothing is to be found."""
+
+
 class ArtifactError(InputError):
     """A finished artifact is missing, damaged, of another version or of another configuration."""
 

@@ -21,10 +21,22 @@ from atlas.indexing import (
     reservoir_size,
     stored_bands,
 )
-from atlas.mapped import ArrayFile, map_arrays
+from atlas.mapped import ArrayFile, StreamedArrays, map_arrays
 from atlas.shards import Shard, read_shards, shard_path, shard_paths, write_shard
 
-__all__ = ["BY_FEATURE", "CONTEXTS", "TOKENS", "Firings", "Shard", "build_index", "shard_path", "write_shard"]
+__all__ = [
+    "BY_FEATURE",
+    "CONTEXTS",
+    "ENTROPY",
+    "TOKENS",
+    "Firings",
+    "Shard",
+    "build_index",
+    "shard_path",
+    "write_entropy",
+    "write_shard",
+]
+ENTROPY = "entropy.safetensors"
 
 
 class Firings:
@@ -72,6 +84,12 @@ class Firings:
         count = np.diff(self._indptr) if self.reservoir is None else by_feature["firing_count"]
         self.firing_count: npt.NDArray[np.int64] = np.array(count)
         self.d_sae = len(self.firing_count)
+
+    @property
+    def entropy(self) -> npt.NDArray[np.float32] | None:
+        """Entropy of the model's next token at each token, nats: float32, shape (n_tokens,); None without any."""
+        path = self.directory / ENTROPY
+        return map_arrays(path)["entropy"] if path.exists() else None
 
     @property
     def indptr(self) -> npt.NDArray[np.int64]:
@@ -171,3 +189,27 @@ class Firings:
         place[place == len(common)] = 0
         found: npt.NDArray[np.uint32] = rare[common[place] == rare]
         return found
+
+
+def write_entropy(directory: Path) -> None:
+    """Write the entropies of an artifact's shards as one array, in corpus order.
+
+    Raises
+    ------
+    ArtifactError
+        A shard has none, or they are of other tokens than the index.
+    """
+    n_tokens = len(map_arrays(directory / TOKENS)["token_id"])
+    done = 0
+    with StreamedArrays(directory / ENTROPY, {"entropy": ((n_tokens,), "float32")}) as out:
+        for path in shard_paths(directory):
+            with ArrayFile(path) as stored:
+                if "entropy" not in stored.names:
+                    raise ArtifactError(f"{path}: holds no entropy", "remove the activations, and make them again")
+                piece = stored.read("entropy")
+            out.write("entropy", piece, at=done)
+            done += len(piece)
+    if done != n_tokens:
+        raise ArtifactError(
+            f"{directory.name}: {done} entropies of {n_tokens} tokens", "run `atlas ingest activations` again"
+        )

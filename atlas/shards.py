@@ -23,6 +23,7 @@ _TYPES = {
     "ids": "int32",
     "activations": "float32",
 }
+_ENTROPY = "entropy"
 _REMEDY = "the firings were not written by this program; make them again with `atlas ingest activations`"
 
 
@@ -40,6 +41,8 @@ class Shard:
         Features that fire, ascending within a token.
     activations : float32, shape (nnz,)
         Their activations, in units of unit-norm decoder directions.
+    entropy : float32, shape (n,), or None
+        Entropy of the model's next token at each token, in nats, where the run has it.
     """
 
     token_id: npt.NDArray[np.int32]
@@ -48,6 +51,7 @@ class Shard:
     indptr: npt.NDArray[np.int64]
     ids: npt.NDArray[np.int32]
     activations: npt.NDArray[np.float32]
+    entropy: npt.NDArray[np.float32] | None = None
 
     @property
     def n_tokens(self) -> int:
@@ -88,7 +92,7 @@ def write_shard(directory: Path, number: int, shard: Shard, *, d_sae: int) -> Pa
     check_shard(shard, d_sae=d_sae, place=f"shard {number}")
     path = shard_path(directory, number)
     path.parent.mkdir(exist_ok=True)
-    write_arrays(path, shard.__dict__)
+    write_arrays(path, {name: array for name, array in shard.__dict__.items() if array is not None})
     return path
 
 
@@ -104,9 +108,9 @@ def read_shard(path: Path, *, d_sae: int) -> Shard:
     """
     with ArrayFile(path, remedy=_again()) as stored:
         found = {name: stored.dtype(name) for name in stored.names}
-        if found != _TYPES:
+        if {**found, _ENTROPY: "float32"} != {**_TYPES, _ENTROPY: "float32"}:
             raise ArtifactError(f"{_place(path)}: holds {found or 'nothing'}, expected {_TYPES}", _again())
-        shard = Shard(**{name: stored.read(name) for name in _TYPES})
+        shard = Shard(**{name: stored.read(name) for name in found})
     check_shard(shard, d_sae=d_sae, place=_place(path))
     return shard
 
@@ -129,6 +133,8 @@ def check_shard(shard: Shard, *, d_sae: int, place: str) -> None:
     lengths = (len(shard.document), len(shard.position), len(shard.indptr) - 1, len(shard.activations))
     if lengths != (n, n, n, nnz) or (shard.indptr[0], shard.indptr[-1]) != (0, nnz):
         raise InputError(f"{place}: lengths {lengths} do not fit {n} tokens and {nnz} firings", _REMEDY)
+    if shard.entropy is not None and not (len(shard.entropy) == n and np.isfinite(shard.entropy).all()):
+        raise InputError(f"{place}: {len(shard.entropy)} entropies of {n} tokens, or one that is not finite", _REMEDY)
     if _sound(shard.indptr, shard.ids, shard.activations, d_sae):
         return
     token, at = _first_fault(shard.indptr, shard.ids, shard.activations, d_sae)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +15,7 @@ import numpy as np
 from atlas.artifacts import Artifact, Run, Spec, difference, load_manifest
 from atlas.errors import ArtifactError, InputError
 from atlas.files import write_arrays, write_table
-from atlas.firings import Firings, build_index
+from atlas.firings import Firings, build_index, write_entropy
 from atlas.indexing import reservoir_size
 from atlas.ingest.corpus import Corpus, open_corpus
 from atlas.ingest.interrupt import checkpoint, interruptible
@@ -53,12 +54,15 @@ class _Request:
     expect_l0: bool
     resume_command: str | None
     reservoir: int | None
+    entropy: bool
 
     def parameters(self) -> dict[str, Any]:
         """Return what decides the result; device, batch size and places on disk do not."""
         contexts = {} if self.reservoir is None else {"contexts": f"reservoir:{self.reservoir}"}
+        entropy = {"entropy": True} if self.entropy else {}
         return {
             **contexts,
+            **entropy,
             "model": model_identity(self.model),
             "sae": sae_identity(self.sae, self.sae_id),
             "corpus": self.corpus.identity,
@@ -99,6 +103,7 @@ def activations(
     shard_tokens: int = SHARD_TOKENS,
     batch_size: int = BATCH_SIZE,
     contexts: str = "all",
+    entropy: bool = False,
     device: str = "auto",
     expect_l0: bool = True,
     resume_command: str | None = None,
@@ -128,6 +133,9 @@ def activations(
     contexts
         `all` keeps every firing by feature; `reservoir:K` a uniform sample of at most K a feature, for runs that end
         with the counts.
+    entropy
+        Whether to keep the entropy of the model's next token at each kept token, too: the model is then run to its
+        end, and not up to the hook.
     expect_l0
         Whether to stop when firings a token are more than twice off the registry's (fault 8).
     resume_command
@@ -149,6 +157,7 @@ def activations(
         model, sae, sae_id, source, tokens, context, prepend_bos, hook, tuple(special_tokens),
         norm_scaling_factor,
         precision, shard_tokens, batch_size, device, expect_l0, resume_command, reservoir_size(contexts),
+        entropy,
     )  # fmt: skip
     spec = Spec(STAGE, request.parameters())
     _prepare(run, spec)
@@ -185,6 +194,8 @@ def _compute(request: _Request, parameters: Mapping[str, Any], directory: Path) 
         reservoir, n_shards = request.reservoir, planned.n_shards
         write_shards(loaded.encoder, planned, journal, interruption, expect_l0=request.expect_l0, reservoir=reservoir)
         build_index(directory, n_shards=n_shards, d_sae=sae.d_sae, reservoir=reservoir, track=progress)
+        if request.entropy:
+            write_entropy(directory)
         for name, arrays in sae.directions().items():
             write_arrays(directory / f"{name}.safetensors", arrays)
         _write_tables(directory, loaded, planned)
@@ -212,13 +223,15 @@ def _load(request: _Request) -> _Loaded:
             "give a smaller --context",
         )
     sae.check_width(model.activations_at(hook, [[0, 0]]).shape[2], hook)
+    if request.entropy:
+        model.check_entropies()
     bos, notes = _bos(model, prepend)
     sae.module.to(model.device)
     sae = replace(sae, scale=sae.scale.to(model.device))
     trained_on = sae.metadata.get("model_name")
     if trained_on and str(trained_on).split("/")[-1].lower() != model.name.split("/")[-1].lower():
         notes = (*notes, f"the SAE was trained on {trained_on}, the model is {model.name}")
-    encoder = Encoder(model, sae, hook, context, bos, request.batch_size)
+    encoder = Encoder(model, sae, hook, context, bos, request.batch_size, request.entropy)
     return _Loaded(encoder, _special(request, model), (*sae.notes, *notes))
 
 
@@ -272,6 +285,8 @@ def _write_tables(directory: Path, loaded: _Loaded, planned: Plan) -> None:
     items, counts = np.unique(stream.token_id[stream.kept], return_counts=True)
     texts = item_texts(loaded.encoder.model.tokenizer, items.tolist())
     write_table(directory, "vocabulary", {"token_id": items, "text": texts, "n_tokens": counts})
+    pieces = item_pieces(loaded.encoder.model.tokenizer, items.tolist(), texts)
+    write_table(directory, "pieces", {"token_id": list(pieces), "bytes": [each.hex() for each in pieces.values()]})
 
 
 def item_texts(tokenizer: Any, items: Sequence[int]) -> list[str]:
@@ -287,6 +302,35 @@ def item_texts(tokenizer: Any, items: Sequence[int]) -> list[str]:
     ]
 
 
+def item_pieces(tokenizer: Any, items: Sequence[int], texts: Sequence[str]) -> dict[int, bytes]:
+    """Return the bytes of those items that are no whole characters, as far as the vocabulary's marks say them.
+
+    Byte-level vocabularies write each byte as a character (GPT-2's table), SentencePiece as `<0xE2>`. What a mark says
+    is taken only where it decodes to the item's text.
+    """
+    broken = [place for place, text in enumerate(texts) if "\ufffd" in text]
+    marks = tokenizer.convert_ids_to_tokens([items[place] for place in broken])
+    found = {}
+    for place, mark in zip(broken, map(str, marks), strict=True):
+        named = re.fullmatch(r"<0x([0-9A-F]{2})>", mark)
+        if named is None and not all(sign in _BYTES for sign in mark):
+            continue
+        piece = bytes.fromhex(named[1]) if named else bytes(_BYTES[sign] for sign in mark)
+        if piece.decode("utf8", "replace") == texts[place]:
+            found[items[place]] = piece
+    return found
+
+
+def _byte_signs() -> dict[str, int]:
+    """Return the byte that each character of a byte-level vocabulary stands for: its own, or the next free one."""
+    printable = [byte for byte in range(256) if chr(byte).isprintable() and not chr(byte).isspace() and byte != 0xAD]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + place): byte for place, byte in enumerate(others)}
+
+
+_BYTES = _byte_signs()
+
+
 def _results(request: _Request, loaded: _Loaded, planned: Plan, firings: Firings) -> dict[str, Any]:
     stream, encoder, sae = planned.stream, loaded.encoder, loaded.encoder.sae
     n_firings = int(firings.firing_count.sum())
@@ -300,6 +344,7 @@ def _results(request: _Request, loaded: _Loaded, planned: Plan, firings: Firings
         notes.append(f"{stream.n_empty} documents without text were left out")
     for note in notes:
         logger.info("%s: note: %s", STAGE, note)
+    entropy = firings.entropy
     return {
         "model": encoder.model.name,
         "model_revision": encoder.model.revision,
@@ -321,6 +366,7 @@ def _results(request: _Request, loaded: _Loaded, planned: Plan, firings: Firings
         "n_shards": planned.n_shards,
         "firing_rule": "any",
         "mean_l0": n_firings / stream.n_kept,
+        **({} if entropy is None else {"mean_entropy": float(entropy.mean(dtype=np.float64))}),
         "neuronpedia_id": sae.metadata.get("neuronpedia_id"),
         "notes": notes,
     }

@@ -66,8 +66,9 @@ def bulk_run(run: Run, *, name: str, home: Path | str | None = None) -> tuple[Re
     check_managed()
     check_name(name)
     artifacts = artifacts_of(run)
-    receipt, target = bulk_load(Rows(artifacts, name), home)
-    return receipt, keep(run, receipt, target=str(target), inputs=tuple(artifacts))
+    rows = Rows(artifacts, name)
+    receipt, target = bulk_load(rows, home)
+    return receipt, keep(run, receipt, target=str(target), inputs=tuple(rows.artifacts))
 
 
 def bulk_load(rows: Rows, home: Path | str | None = None) -> tuple[Receipt, Target]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,14 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from atlas.ingest.graph_rows import Row, Rows
-from atlas.schema import EDGE_KINDS, NODES, RELATIONSHIPS, Field
+from atlas.ingest.graph_rows import Batches, Row, Rows
+from atlas.ingest.graph_tables import LINKS, NODE_TABLES
+from atlas.schema import EDGE_KINDS, NODES, RELATIONSHIPS, Field, Node
 from atlas.schema.generate import class_labels, loaded
 
 DELIMITER = "\x1f"
 """Between the elements of a list."""
 LONGEST = 1 << 20  # characters of a value; the importer reads through buffers of four times as many
-_CHUNK = 8192  # rows that are made columns of at once
 _TYPES: dict[str, tuple[str, pa.DataType]] = {
     "string": ("string", pa.string()),
     "integer": ("long", pa.int64()),
@@ -62,19 +61,16 @@ class Export:
 def export(rows: Rows, folder: Path) -> Export:
     """Return the files of an atlas, streamed into a folder."""
     found = Export()
-    _write_nodes(found, folder, "Atlas", [{"uid": rows.name, "properties": rows.atlas()}])
-    for label, stream in (
-        ("Feature", rows.features()),
-        ("Cluster", rows.clusters()),
-        ("PeerCluster", rows.peer_clusters()),
-    ):
-        _write_nodes(found, folder, label, stream)
+    _write_nodes(found, folder, "Atlas", rows.atlas())
+    for label in NODE_TABLES:
+        _write_nodes(found, folder, label, rows.nodes(label))
     for kind in EDGE_KINDS:
         _write_edges(found, folder, kind, rows.edges(kind))
     for label, stream in rows.of_atlas():
         _write_relationships(found, folder, "OF_ATLAS", label, stream)
-    for type_, start, stream in rows.relationships():
-        _write_relationships(found, folder, type_, start, stream)
+    for type_ in LINKS:
+        (start,) = RELATIONSHIPS[type_].start
+        _write_relationships(found, folder, type_, start, rows.relationships(type_))
     return found
 
 
@@ -92,11 +88,9 @@ class _File:
     def __exit__(self, *_: object) -> None:
         self._stream.close()
 
-    def write(self, columns: Sequence[Any]) -> None:
+    def write(self, columns: Sequence[pa.Array[Any]]) -> None:
         """Write as many rows as each column has."""
-        made = [column if isinstance(column, pa.Array) else pa.array(column, type_)
-                for column, type_ in zip(columns, self.schema.types, strict=True)]  # fmt: skip
-        batch = pa.RecordBatch.from_arrays(made, schema=self.schema)
+        batch = pa.RecordBatch.from_arrays(list(columns), schema=self.schema)
         self._stream.write_batch(batch)
         self.found.rows += batch.num_rows
         if not self.found.multiline:
@@ -110,28 +104,66 @@ def _header(fields: Iterable[Field]) -> list[tuple[str, pa.DataType]]:
     return [(f"{each.name}:{_TYPES[each.type][0]}", _TYPES[each.type][1]) for each in fields]
 
 
-def _write_nodes(found: Export, folder: Path, label: str, stream: Iterable[Row]) -> None:
+def _write_nodes(found: Export, folder: Path, label: str, batches: Batches) -> None:
     node, fields = NODES[label], loaded(NODES[label])
-    classes = class_labels(node)
     header = [(f"uid:ID({label})", pa.string()), *_header(fields), (":LABEL", pa.string())]
     path = folder / f"{label}.csv"
     found.nodes.append((label, path))
     with _File(found, path, header) as file:
-        for chunk in _chunks(stream):
-            for row in chunk:
-                unsaid = {name: value for name, value in row["properties"].items() if not _sayable(value)}
-                if unsaid:
-                    found.unsaid.setdefault(label, []).append({"uid": row["uid"], "properties": unsaid})
-                    row["properties"] |= dict.fromkeys(unsaid)
-            given = [row["properties"] for row in chunk]
-            labels = [
-                DELIMITER.join(each.label for each in classes if row[each.property] == each.value) or None
-                for row in given
-            ]
-            file.write([[row["uid"] for row in chunk], *(_column(each, given) for each in fields), labels])
+        for batch in batches:
+            batch = _without_unsayable(found, label, batch)
+            file.write([batch["uid"], *(_typed(batch, each) for each in fields), _labels(node, batch)])
 
 
-def _write_edges(found: Export, folder: Path, kind: str, batches: Iterator[pa.RecordBatch]) -> None:
+def _labels(node: Node, batch: pa.RecordBatch) -> pa.Array[Any]:
+    """Return the further labels of each node, null where it has none."""
+    classes = class_labels(node)
+    given = zip(*(batch[each.property].to_pylist() for each in classes), strict=True)
+    labels = [
+        DELIMITER.join(each.label for each, value in zip(classes, row, strict=True) if value == each.value) or None
+        for row in given
+    ]
+    return pa.array(labels if classes else [None] * batch.num_rows, pa.string())
+
+
+def _without_unsayable(found: Export, label: str, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the nodes without what has no form in the files, which is kept in `found`."""
+    unsaid: dict[str, Row] = {}
+    for place, name in enumerate(batch.schema.names):
+        bad = _unsayable(batch[name])
+        if bad is None or not pc.any(bad).as_py():
+            continue
+        for row in batch.select(["uid", name]).filter(bad).to_pylist():
+            one = unsaid.setdefault(row["uid"], {"uid": row["uid"], "properties": {}})
+            one["properties"][name] = row[name]
+        kept: pa.Array[Any] = pc.if_else(bad, pa.scalar(None, batch[name].type), batch[name])
+        batch = batch.set_column(place, batch.schema.field(place), kept)
+    if unsaid:
+        found.unsaid.setdefault(label, []).extend(unsaid.values())
+    return batch
+
+
+def _unsayable(column: pa.Array[Any]) -> pa.Array[Any] | None:
+    """Return for each value of a text or list column whether it has no form in these files; None for other columns."""
+    bad: Any
+    if pa.types.is_string(column.type):
+        bad = _long(column)
+    elif pa.types.is_list(column.type):
+        joined: Any = pc.binary_join(column.cast(pa.list_(pa.string())), "")
+        one: Any = pc.less_equal(pc.list_value_length(column), pa.scalar(1))
+        empty = pc.and_(pc.equal(joined, pa.scalar("")), one)
+        bad = pc.or_(pc.or_(pc.match_substring(joined, DELIMITER), empty), _long(joined))
+    else:
+        return None
+    found: pa.Array[Any] = bad.fill_null(False)
+    return found
+
+
+def _long(texts: Any) -> Any:
+    return pc.greater(pc.utf8_length(texts), pa.scalar(LONGEST))
+
+
+def _write_edges(found: Export, folder: Path, kind: str, batches: Batches) -> None:
     """Write a kind's edges as nodes, as relationships, and their `:ENDPOINT_OF`."""
     of_node, of_relationship = loaded(NODES["Edge"]), loaded(RELATIONSHIPS[kind])
     start, end = (":START_ID(Feature)", pa.string()), (":END_ID(Feature)", pa.string())
@@ -156,43 +188,21 @@ def _write_edges(found: Export, folder: Path, kind: str, batches: Iterator[pa.Re
                 endpoints.write([side, uid])
 
 
-def _write_relationships(found: Export, folder: Path, type_: str, start: str, stream: Iterable[Row]) -> None:
+def _write_relationships(found: Export, folder: Path, type_: str, start: str, batches: Batches) -> None:
     relationship = RELATIONSHIPS[type_]
-    fields = loaded(relationship)
+    fields = ((_UID,) if relationship.keyed else ()) + loaded(relationship)
     ends = [(f":START_ID({start})", pa.string()), (f":END_ID({relationship.end})", pa.string())]
     path = folder / f"{type_}-{start}.csv"
     found.relationships.append((type_, path))
     with _File(found, path, [*ends, *_header(fields)]) as file:
-        for chunk in _chunks(stream):
-            given = [row["properties"] for row in chunk]
-            both = ([row[end] for row in chunk] for end in ("start", "end"))
-            file.write([*both, *(_column(each, given) for each in fields)])
-
-
-def _column(wanted: Field, given: Sequence[Mapping[str, Any]]) -> list[Any]:
-    values = [row[wanted.name] for row in given]
-    if not wanted.type.startswith("list"):
-        return values
-    return [None if value is None else DELIMITER.join(map(str, value)) for value in values]
+        for batch in batches:
+            file.write([batch["start"], batch["end"], *(_typed(batch, each) for each in fields)])
 
 
 def _typed(batch: pa.RecordBatch, wanted: Field) -> pa.Array[Any]:
-    """Return a column of a batch; one without a value has no type there."""
-    column: pa.Array[Any] = batch[wanted.name].cast(_TYPES[wanted.type][1])
-    return column
-
-
-def _sayable(value: Any) -> bool:
-    """Return whether a value has a form in these files."""
-    if isinstance(value, str):
-        return len(value) <= LONGEST
-    if isinstance(value, list):
-        texts = [str(each) for each in value]
-        return texts not in ([], [""]) and DELIMITER not in "".join(texts) and sum(map(len, texts)) <= LONGEST
-    return True
-
-
-def _chunks(stream: Iterable[Row]) -> Iterator[list[Row]]:
-    rows = iter(stream)
-    while chunk := list(itertools.islice(rows, _CHUNK)):
-        yield chunk
+    """Return a column as it is written; one without a value has no type in a batch."""
+    column: Any = batch[wanted.name]
+    if pa.types.is_list(column.type):
+        column = pc.binary_join(column.cast(pa.list_(pa.string())), DELIMITER)
+    typed: pa.Array[Any] = column.cast(_TYPES[wanted.type][1])
+    return typed

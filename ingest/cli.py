@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +15,27 @@ from atlas.ingest.parts import Share, ShareType, count_one_share, merge_shares, 
 from atlas.ingest.stages import (
     NAMES,
     STAGES,
+    stage_absorption,
     stage_activations,
+    stage_behaviour,
+    stage_census,
     stage_clusters,
+    stage_contexts,
     stage_counts,
     stage_edges,
     stage_graph,
+    stage_magnitude,
     stage_peer,
     stage_replication,
+    stage_rings,
     stage_structure,
 )
 
 if TYPE_CHECKING:
     from atlas.artifacts import Run
     from atlas.ingest.stages import Stage
+
+logger = logging.getLogger("atlas")
 
 
 @click.group()
@@ -120,6 +129,64 @@ def structure(run_directory: Path, as_json: bool, **given: Any) -> None:
 
 
 @ingest.command()
+@options.evidence
+@options.seed
+@options.run
+@options.as_json
+def contexts(run_directory: Path, as_json: bool, **given: Any) -> None:
+    """Keep the text around firings: of each feature, and of the strongest edges of each community."""
+    with _open(run_directory) as run:
+        options.show_artifact(stage_contexts(run, **given), as_json=as_json)
+
+
+@ingest.command()
+@options.seed
+@options.run
+@options.as_json
+def rings(run_directory: Path, as_json: bool, **given: Any) -> None:
+    """Look for rings: vocabulary items that a set of features holds on a circle."""
+    with _open(run_directory) as run:
+        artifact = stage_rings(run, **given)
+        options.show_artifact(artifact, as_json=as_json)
+        if not as_json:
+            names = ("geometry", "points", "n_points", "size", "p", "q", "order")
+            rows = [[row[name] for name in names] for row in artifact.table("manifolds").to_pylist()
+                    if row["geometry"] != "undetermined"]  # fmt: skip
+            options.show_rows(names, rows)
+
+
+@ingest.command()
+@options.absorbing
+@click.option("--model", help="With --causal: the model, as for `activations`.")
+@click.option("--sae", help="With --causal: the SAE, as for `activations`.")
+@click.option("--sae-id", help="SAE within its release.")
+@options.device
+@options.memory
+@options.seed
+@options.run
+@options.as_json
+def absorption(run_directory: Path, as_json: bool, **given: Any) -> None:
+    """Find features that fire in another's place, and the words that lost their letter."""
+    with _open(run_directory) as run:
+        artifact = stage_absorption(run, **given)
+        options.show_artifact(artifact, as_json=as_json)
+        if not as_json:
+            table = artifact.table("absorption_control")
+            options.show_rows(table.column_names, [list(row.values()) for row in table.to_pylist()])
+
+
+@ingest.command()
+@options.intervals
+@options.seed
+@options.run
+@options.as_json
+def magnitude(run_directory: Path, as_json: bool, **given: Any) -> None:
+    """Tell features that are set from variable ones, and what their peaks go with."""
+    with _open(run_directory) as run:
+        options.show_artifact(stage_magnitude(run, **given), as_json=as_json)
+
+
+@ingest.command()
 @options.threads
 @options.memory
 @options.seed
@@ -133,6 +200,30 @@ def replication(run_directory: Path, as_json: bool, **given: Any) -> None:
         if not as_json:
             table = artifact.table("replication")
             options.show_rows(table.column_names, [list(row.values()) for row in table.to_pylist()])
+
+
+@ingest.command()
+@options.seed
+@options.run
+@options.as_json
+def behaviour(run_directory: Path, as_json: bool, **given: Any) -> None:
+    """Tell composition from ambiguity on documents that the shapes have not seen; logic and means."""
+    with _open(run_directory) as run:
+        artifact = stage_behaviour(run, **given)
+        options.show_artifact(artifact, as_json=as_json)
+        if not as_json:
+            table = artifact.table("agreement")
+            options.show_rows(table.column_names, [list(row.values()) for row in table.to_pylist()])
+
+
+@ingest.command()
+@options.seed
+@options.run
+@options.as_json
+def census(run_directory: Path, as_json: bool, **given: Any) -> None:
+    """Give each feature its sort, and count the sorts; `atlas census` shows them."""
+    with _open(run_directory) as run:
+        options.show_artifact(stage_census(run, **given), as_json=as_json)
 
 
 @ingest.command()
@@ -152,8 +243,11 @@ def graph(run_directory: Path, as_json: bool, **given: Any) -> None:
 @options.method_beside
 @options.communities
 @options.shapes
+@options.evidence
+@options.absorbing
+@options.intervals
 @click.option("--replication/--no-replication", default=True, show_default=True,
-              help="Find every claim again on two halves of the documents.")  # fmt: skip
+              help="Find every claim again on two halves of the documents, which behaviour needs.")  # fmt: skip
 @options.naming
 @options.memory
 @options.seed
@@ -168,9 +262,14 @@ def all_stages(
 ) -> None:
     """Every stage in a row, from text to the classified graph."""
     chosen = slice(NAMES.index(first), NAMES.index(until) + 1)
-    stages = [stage for stage in STAGES[chosen] if replication or stage[0] is not stage_replication]
-    if not stages:
+    left_out = () if replication else (stage_replication, stage_behaviour)
+    stages = [stage for stage in STAGES[chosen] if stage[0] not in left_out]
+    if not NAMES[chosen]:
         raise click.UsageError(f"--from {first} comes after --until {until}")
+    if not replication and "behaviour" in NAMES[chosen]:
+        logger.info("behaviour: left out, too: its verdicts are made on one half of the documents")
+    if not stages:
+        raise click.UsageError(f"--no-replication leaves nothing to do from {first} until {until}.")
     _check_early(run_directory, NAMES[chosen], given)
     with _open(run_directory) as run:
         if given["method"] != "leiden":

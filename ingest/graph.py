@@ -15,13 +15,15 @@ from atlas.artifacts import Artifact, Run, Spec
 from atlas.errors import DatabaseError, InputError
 from atlas.files import write_json
 from atlas.ingest.directions import write_directions
-from atlas.ingest.graph_rows import Rows
+from atlas.ingest.graph_links import link, unlink
+from atlas.ingest.graph_rows import Rows, as_lists, as_maps
 from atlas.ingest.graph_sources import artifacts_of
+from atlas.ingest.graph_tables import LINKS, NODE_TABLES
 from atlas.ingest.graph_write import Writer
 from atlas.queries.classify import classify, other_thresholds
 from atlas.queries.library import find
 from atlas.queries.run import execute
-from atlas.schema import EDGE_KINDS, SCHEMA_VERSION
+from atlas.schema import EDGE_KINDS, RELATIONSHIPS, SCHEMA_VERSION
 from atlas.schema import generate as cypher
 
 if TYPE_CHECKING:
@@ -105,7 +107,7 @@ def load_run(
     """
     artifacts = artifacts_of(run)
     receipt = load(artifacts, driver, name=name, database=database, replace=replace, batch=batch)
-    return receipt, keep(run, receipt, target=target, inputs=tuple(artifacts))
+    return receipt, keep(run, receipt, target=target, inputs=tuple(Rows(artifacts, name).artifacts))
 
 
 def keep(run: Run, receipt: Receipt, *, target: str, inputs: tuple[str, ...]) -> Artifact:
@@ -140,7 +142,8 @@ def load(
     Parameters
     ----------
     artifacts
-        The finished artifacts that it is loaded from, by name: `artifacts_of` a run.
+        The finished artifacts that it is loaded from, by name: `artifacts_of` a run. Those of comparisons tie it to
+        other atlases of the database, by `link`, and are no part of what it is.
     name
         Name of the atlas: letters, digits, dots, dashes and underscores.
     database
@@ -166,18 +169,14 @@ def load(
     with open_session(driver, database) as session:
         writer = Writer(session, batch=batch)
         expected = rows.expected()
-        if (found := present(driver, writer, rows, expected, replace=replace, database=database)) is not None:
-            return found
-        constrain(writer)
-        _write(writer, rows, expected)
-        removed = {
-            what: count
-            for what, statement in cypher.swept()
-            if (count := writer.remove(what, statement, atlas=name, load_id=rows.load_id))
-        }
-        for what, count in removed.items():
-            logger.info("graph: removed %d %s that the atlas no longer has", count, what)
-        return finish(driver, writer, rows, expected, removed, started, database=database)
+        receipt = present(driver, writer, rows, expected, replace=replace, database=database)
+        if receipt is None:
+            constrain(writer)
+            _write(writer, rows, expected)
+            removed = _sweep(writer, rows)
+            receipt = finish(driver, writer, rows, expected, removed, started, database=database)
+        link(writer, name, artifacts)
+        return receipt
 
 
 def present(
@@ -296,24 +295,35 @@ def _check_digest(writer: Writer, rows: Rows, *, replace: bool) -> bool:
     return bool(found["complete"]) and found["digest"] == rows.digest
 
 
+def _sweep(writer: Writer, rows: Rows) -> dict[str, int]:
+    """Return how many were removed of what an earlier load had written and this one did not, by label and type."""
+    removed = {
+        what: count
+        for what, statement in cypher.swept()
+        if (count := writer.remove(what, statement, atlas=rows.name, load_id=rows.load_id))
+    }
+    for what, count in removed.items():
+        logger.info("graph: removed %d %s that the atlas no longer has", count, what)
+    return removed
+
+
 def _write(writer: Writer, rows: Rows, expected: Mapping[str, int]) -> None:
-    atlas = [{"uid": rows.name, "properties": rows.atlas()}]
-    writer.write("Atlas", cypher.merge_nodes("Atlas"), atlas, total=1)
-    for label, stream in (
-        ("Feature", rows.features()),
-        ("Cluster", rows.clusters()),
-        ("PeerCluster", rows.peer_clusters()),
-    ):
-        writer.write(label, cypher.merge_nodes(label), stream, total=expected[label])
+    stored = _stored(writer, rows.name)
+    if stored is not None and stored["digest"] != rows.digest:
+        unlink(writer, rows.name)
+    writer.write("Atlas", cypher.merge_nodes("Atlas"), as_maps(rows.atlas()), total=1)
+    for label in NODE_TABLES:
+        writer.write(label, cypher.merge_nodes(label), as_maps(rows.nodes(label)), total=expected[label])
     for label, stream in rows.of_atlas():
         statement = cypher.merge_relationships("OF_ATLAS", label)
-        writer.write(f"OF_ATLAS of {label}", statement, stream, total=expected[label])
+        writer.write(f"OF_ATLAS of {label}", statement, as_maps(stream), total=expected[label])
     for kind in EDGE_KINDS:
-        edges = (row for batch in rows.edges(kind) for row in zip(*(c.to_pylist() for c in batch.columns), strict=True))
+        edges = as_lists(rows.edges(kind))
         writer.write(kind, cypher.create_edges(kind), edges, total=expected[kind], again=cypher.merge_edges(kind))
-    for type_, start, stream in rows.relationships():
+    for type_ in LINKS:
+        (start,) = RELATIONSHIPS[type_].start
         statement = cypher.merge_relationships(type_, start)
-        writer.write(type_, statement, stream, total=expected[type_])
+        writer.write(type_, statement, as_maps(rows.relationships(type_)), total=expected[type_])
 
 
 def _differences(driver: neo4j.Driver, rows: Rows, expected: Mapping[str, int], database: str | None) -> list[str]:

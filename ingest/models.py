@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("atlas")
 
 Precision = Literal["float32", "bfloat16", "float16"]
+_UNEMBED = "unembed.hook_in"
+_LOGITS = 2**24  # held at once
 _SMALL = 16 * 2**20  # configuration and tokenizer are summed whole, weights by their ends
 
 
@@ -99,33 +102,101 @@ class Model:
         CapacityError
             The device's memory is too small for the batch (fault 24).
         """
+        return self._reach((hook_name,), windows)[0]
+
+    def activations_and_states(
+        self, hook_name: str, windows: Sequence[Sequence[int]]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the activations at a hook, and what the unembedding reads, of one forward pass that ends there.
+
+        Shapes, padding and errors are those of `activations_at`; `entropies` takes the second.
+        """
+        activations, states = self._reach((hook_name, _UNEMBED), windows)
+        return activations, states
+
+    def entropies(self, states: torch.Tensor) -> torch.Tensor:
+        """Return the entropy of the next token, -sum_v p_v ln p_v over the vocabulary, for what the unembedding reads.
+
+        0: the model is certain of the token that comes next; ln of the vocabulary's size: it has no idea. It is the
+        model's own uncertainty, and says nothing of whether it is right. Computed in float32 and in slices, so that
+        the logits held at once take 64 MB.
+
+        Parameters
+        ----------
+        states : torch.Tensor, shape (tokens, width)
+
+        Returns
+        -------
+        torch.Tensor, float32, shape (tokens,), in nats
+        """
+        import torch
+
+        found = [torch.zeros(0, device=states.device)]
+        with extras.quiet(), torch.inference_mode():
+            for piece in states.split(max(1, _LOGITS // self.n_vocabulary)):
+                found.append(torch.special.entr(self._logits(piece).softmax(-1)).sum(-1))
+        return torch.cat(found)
+
+    def check_entropies(self) -> None:
+        """Refuse a model whose logits are not its unembedding, capped as its configuration says.
+
+        Raises
+        ------
+        InputError
+            The logits of two tokens differ from those of the model's whole forward pass.
+        """
+        import torch
+
+        with extras.quiet(), torch.inference_mode():
+            ids = torch.zeros((1, 2), dtype=torch.long, device=self.device)
+            whole = self.bridge(ids)[0].float()
+        states = self._reach((_UNEMBED,), [[0, 0]])[0][0]
+        with extras.quiet(), torch.inference_mode():
+            own = self._logits(states)
+        if own.shape != whole.shape or not torch.allclose(own.softmax(-1), whole.softmax(-1), rtol=0.01, atol=1e-4):
+            raise InputError(
+                f"model {self.name}: what follows its unembedding is not known, so neither is the next token's entropy",
+                "leave --entropy out",
+            )
+
+    def _logits(self, states: torch.Tensor) -> torch.Tensor:
+        """Return the logits of what the unembedding reads: float32, shape (tokens, vocabulary)."""
+        logits = self.bridge.unembed(states[None])[0].float()
+        cap = getattr(self.bridge.cfg, "output_logits_soft_cap", None) or 0
+        return cap * (logits / cap).tanh() if cap > 0 else logits
+
+    def _reach(self, hook_names: Sequence[str], windows: Sequence[Sequence[int]]) -> list[torch.Tensor]:
+        """Return the activations at hooks, the last of which ends the forward pass."""
         import torch
 
         longest = max(map(len, windows))
         ids = torch.zeros((len(windows), longest), dtype=torch.long)
         for row, window in enumerate(windows):
             ids[row, : len(window)] = torch.as_tensor(window, dtype=torch.long)
-        found: list[torch.Tensor] = []
+        found: dict[int, torch.Tensor] = {}
 
-        def reach(activations: torch.Tensor, hook: Any) -> None:
-            found.append(activations)
-            raise _HookReached
+        def reach(number: int, activations: torch.Tensor, hook: Any) -> None:
+            found[number] = activations
+            if number == len(hook_names) - 1:
+                raise _HookReached
 
+        hooks = [(name, functools.partial(reach, number)) for number, name in enumerate(hook_names)]
         try:
             with extras.quiet(), torch.inference_mode():
-                self.bridge.run_with_hooks(ids.to(self.device), fwd_hooks=[(hook_name, reach)])
+                self.bridge.run_with_hooks(ids.to(self.device), fwd_hooks=hooks)
         except _HookReached:
             pass
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error):
                 raise _no_memory(self.device, len(windows), longest) from error
             raise
-        if not found:
-            raise InputError(
-                f"hook {hook_name!r} is in model {self.name}, but its forward pass never comes there",
-                "name another",
-            )
-        return found[0].reshape(len(windows), longest, -1)
+        for number, name in enumerate(hook_names):
+            if number not in found:
+                raise InputError(
+                    f"hook {name!r} is in model {self.name}, but its forward pass never comes there",
+                    "name another",
+                )
+        return [found[number].reshape(len(windows), longest, -1) for number in range(len(hook_names))]
 
 
 def _no_memory(device: str, batch: int, longest: int) -> CapacityError:

@@ -150,6 +150,8 @@ source = options(
         show_default=True,
         help="Firings kept by feature: all, or a sample of K each, for runs too long for the stages after counts.",
     ),
+    click.option("--entropy", is_flag=True,
+                 help="Keep the entropy of the model's next token, too: the model is run to its end."),
     device,
     click.option("--expect-l0/--no-expect-l0", default=True, help="Stop where L0 is far from the registry's."),
 )
@@ -228,6 +230,28 @@ shapes = options(
                  help="Edge cut of the census grid, as a multiple of the backbone's."),
     click.option("--grid/--no-grid", default=True, show_default=True,
                  help="Take the census over a grid of edge cuts and resolutions, too."),
+)  # fmt: skip
+evidence = options(
+    click.option("--strongest", type=click.IntRange(min=0), default=4, show_default=True,
+                 help="Strongest firings of each feature, and of each edge, that are kept with their text."),
+    click.option("--uniform", type=click.IntRange(min=0), default=4, show_default=True,
+                 help="Firings drawn among all of each feature, beside the strongest."),
+    click.option("--edges-shown", type=click.IntRange(min=0), default=3, show_default=True,
+                 help="Strongest edges of each community that are shown where both features fire."),
+    click.option("--window", type=click.IntRange(min=0), default=12, show_default=True,
+                 help="Tokens to either side of a firing, within its document."),
+)  # fmt: skip
+absorbing = options(
+    click.option("--min-cosine", type=Number(0, 1), default=0.3, show_default=True,
+                 help="Smallest decoder cosine of a feature with the one that it absorbs."),
+    click.option("--causal", is_flag=True,
+                 help="Run the model on each candidate for absorption, with features taken away: minutes."),
+    click.option("--causal-tokens", type=click.IntRange(min=1), default=8, show_default=True,
+                 help="Tokens of each feature that --causal runs the model on."),
+)  # fmt: skip
+intervals = click.option(
+    "--intervals/--no-intervals", default=False, show_default=True,
+    help="Intervals of the shares of magnitude's classes: found again without each tenth of the documents.",
 )  # fmt: skip
 naming = options(
     click.option("--name", help="Name of the atlas in the database.  [default: the run directory's]"),

@@ -6,6 +6,7 @@ import logging
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,8 @@ class Encoder:
         Token prepended to each window, or None.
     batch_size
         Windows of one forward pass.
+    entropy
+        Whether the model is run to its end for the entropy of the next token, too.
     """
 
     model: Model
@@ -52,6 +55,7 @@ class Encoder:
     context: int
     bos: int | None
     batch_size: int
+    entropy: bool = False
 
     @property
     def lead(self) -> list[int]:
@@ -91,7 +95,8 @@ def write_shards(
     )
     pending = _pending(journal, planned)
     done = planned.stream.n_kept - sum(map(planned.n_kept, pending))
-    check_room(directory, sae, planned, pending, sae.firings_a_token, reservoir=reservoir)
+    room = partial(check_room, directory, sae, planned, reservoir=reservoir, entropy=encoder.entropy)
+    room(pending, sae.firings_a_token)
     fired = seen = 0
     with progress("activations", total=planned.stream.n_kept, unit="tokens", done=done) as advance:
         for number in pending:
@@ -100,8 +105,7 @@ def write_shards(
                 journal.add(write_shard(directory, number, shard, d_sae=sae.d_sae))
                 advance(shard.n_tokens)
             if seen == 0 and sae.firings_a_token is None:
-                l0 = len(shard.ids) / max(shard.n_tokens, 1)
-                check_room(directory, sae, planned, pending[1:], l0, reservoir=reservoir)
+                room(pending[1:], len(shard.ids) / max(shard.n_tokens, 1))
             fired, seen = fired + len(shard.ids), seen + shard.n_tokens
             if expect_l0 and seen >= L0_TOKENS > seen - shard.n_tokens:
                 check_l0(sae, fired / seen)
@@ -117,7 +121,7 @@ def _pending(journal: Journal, planned: Plan) -> list[int]:
 
 
 def compute_shard(encoder: Encoder, planned: Plan, number: int) -> Shard:
-    """Return the firings on one shard's kept tokens, in corpus order.
+    """Return the firings on one shard's kept tokens, in corpus order, with their entropies where these are wanted.
 
     Raises
     ------
@@ -129,28 +133,36 @@ def compute_shard(encoder: Encoder, planned: Plan, number: int) -> Shard:
     kept = stream.kept[first:last]
     row = np.cumsum(kept) - 1  # of each kept token in the shard
     pieces = []
+    entropy = np.zeros(int(kept.sum()), np.float32) if encoder.entropy else None
     for windows in planned.batches(number, encoder.batch_size):
-        at, activations = _kept_activations(encoder, planned, windows)
+        at, activations, entropies = _kept_activations(encoder, planned, windows)
         if len(at):
             pieces.append((row[at - first], *encoder.sae.firings(activations)))
+            if entropy is not None:
+                entropy[row[at - first]] = entropies
     document = stream.document(first, last)
     position = (np.arange(first, last) - stream.offsets[document]).astype(np.int32)
     firings = _in_corpus_order(pieces, int(kept.sum()))
-    return Shard(stream.token_id[first:last][kept], document[kept], position[kept], *firings)
+    return Shard(stream.token_id[first:last][kept], document[kept], position[kept], *firings, entropy)
 
 
 def _kept_activations(
     encoder: Encoder, planned: Plan, windows: Iterable[int]
-) -> tuple[npt.NDArray[np.int64], torch.Tensor]:
-    """Return where the kept tokens of windows are in the stream, and their activations (tokens, d_in)."""
+) -> tuple[npt.NDArray[np.int64], torch.Tensor, npt.NDArray[np.float32] | None]:
+    """Return where the kept tokens of windows are in the stream, their activations (tokens, d_in), and entropies."""
     stream, lead = planned.stream, encoder.lead
     spans = [(int(planned.starts[window]), int(planned.starts[window + 1])) for window in windows]
     rows = [[*lead, *stream.token_id[start:stop].tolist()] for start, stop in spans]
-    activations = encoder.model.activations_at(encoder.hook_name, rows)
+    states = None
+    if encoder.entropy:
+        activations, states = encoder.model.activations_and_states(encoder.hook_name, rows)
+    else:
+        activations = encoder.model.activations_at(encoder.hook_name, rows)
     places = [np.flatnonzero(stream.kept[start:stop]) for start, stop in spans]
     row = np.repeat(np.arange(len(spans)), [len(place) for place in places])
     at = np.concatenate([start + place for place, (start, _) in zip(places, spans, strict=True)])
-    picked = activations[row, np.concatenate(places) + len(lead)].float()
+    column = np.concatenate(places) + len(lead)
+    picked = activations[row, column].float()
     finite = picked.isfinite().all(dim=1).cpu().numpy()
     if not finite.all():
         place = int(at[np.flatnonzero(~finite)[0]])
@@ -160,7 +172,7 @@ def _kept_activations(
             f"document {stream.names[document]}",
             "run the model with --precision float32, and check its weights",
         )
-    return at, picked
+    return at, picked, None if states is None else encoder.model.entropies(states[row, column]).cpu().numpy()
 
 
 def _in_corpus_order(
@@ -203,15 +215,24 @@ class Size:
 
     @classmethod
     def of(
-        cls, n_tokens: int, n_firings: float, *, n_shards: int, d_sae: int, d_in: int, reservoir: int | None = None
+        cls,
+        n_tokens: int,
+        n_firings: float,
+        *,
+        n_shards: int,
+        d_sae: int,
+        d_in: int,
+        reservoir: int | None = None,
+        entropy: bool = False,
     ) -> Size:
         """Return the size; of a reservoir, the most that it may take: features that fire less keep less."""
         firings = round(n_firings)
         kept = firings if reservoir is None else min(firings, reservoir * d_sae)
         a_feature = 8 if reservoir is None else 16  # a row pointer; with a reservoir the number of firings, too
         return cls(
-            shards=20 * n_tokens + 8 * firings + _SHARD_HEADER * n_shards,  # three int32 and a row pointer a token
-            by_feature=12 * n_tokens + 8 * kept + a_feature * d_sae,
+            # three int32 and a row pointer a token; entropies lie in the shards, and in a file of their own
+            shards=(20 + 4 * entropy) * n_tokens + 8 * firings + _SHARD_HEADER * n_shards,
+            by_feature=(12 + 4 * entropy) * n_tokens + 8 * kept + a_feature * d_sae,
             directions=2 * 4 * d_sae * (d_in + 1),
         )
 
@@ -229,14 +250,15 @@ def check_room(
     l0: float | None,
     *,
     reservoir: int | None = None,
+    entropy: bool = False,
 ) -> None:
     """Log what the artifact will take on disk, where the L0 is known; refuse if it is not free (fault 26)."""
     if l0 is None or not pending:
         return
     kept, left = planned.stream.n_kept, sum(map(planned.n_kept, pending))
-    widths = {"d_sae": sae.d_sae, "d_in": sae.d_in}
-    size = Size.of(kept, l0 * kept, n_shards=planned.n_shards, reservoir=reservoir, **widths)
-    missing = Size.of(left, l0 * left, n_shards=len(pending), **widths).shards
+    size_of = partial(Size.of, d_sae=sae.d_sae, d_in=sae.d_in, entropy=entropy)
+    size = size_of(kept, l0 * kept, n_shards=planned.n_shards, reservoir=reservoir)
+    missing = size_of(left, l0 * left, n_shards=len(pending)).shards
     need = missing + size.by_feature + size.directions
     free = shutil.disk_usage(directory).free
     logger.info(

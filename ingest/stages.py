@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("atlas")
 
-NAMES: tuple[str, ...] = ("activations", "counts", "edges", "clusters", "structure", "replication", "graph")
-"""The stages in order, by the names of their commands."""
-
 
 def stage_activations(
     run: Run,
@@ -115,6 +112,62 @@ def stage_structure(run: Run, *, grid: bool = True, **given: Any) -> Artifact:
     return structure(run, track=progress, **(given if grid else given | {"grid_cuts": ()}))
 
 
+def stage_contexts(run: Run, **given: Any) -> Artifact:
+    """Return `51-contexts`."""
+    from atlas.contexts import collect
+    from atlas.ingest.progress import progress
+
+    return collect(run, track=progress, **given)
+
+
+def stage_rings(run: Run, *, seed: int = 0) -> Artifact:
+    """Return `52-rings`."""
+    from atlas.ingest.progress import progress
+    from atlas.rings import rings
+
+    _require_index(run)
+    return rings(run, seed=seed, track=progress)
+
+
+def stage_absorption(
+    run: Run,
+    *,
+    min_cosine: float = 0.3,
+    causal: bool = False,
+    causal_tokens: int = 8,
+    model: str | Path | None = None,
+    sae: str | Path | None = None,
+    sae_id: str | None = None,
+    device: str = "auto",
+    memory: int = 4 * 2**30,
+    seed: int = 0,
+) -> Artifact:
+    """Return `53-absorption`."""
+    from atlas.absorption import Limits, absorb
+    from atlas.ingest.progress import progress
+
+    _require_index(run)
+    intervene = None
+    if causal:
+        from atlas.ingest.causal import intervening
+
+        if model is None or sae is None:
+            raise click.UsageError("--causal needs --model and --sae, as the activations were made with.")
+        intervene = intervening(run, model=model, sae=sae, sae_id=sae_id, device=device)
+    limits = Limits(min_cosine=min_cosine)
+    return absorb(
+        run, seed=seed, limits=limits, intervene=intervene, causal_tokens=causal_tokens, memory=memory, track=progress
+    )
+
+
+def stage_magnitude(run: Run, **given: Any) -> Artifact:
+    """Return `54-magnitude`."""
+    from atlas.ingest.progress import progress
+    from atlas.magnitude import magnitude
+
+    return magnitude(run, track=progress, **given)
+
+
 def stage_replication(
     run: Run, *, memory: int = 4 * 2**30, threads: int | None = None, seed: int = 0
 ) -> Artifact:
@@ -125,6 +178,22 @@ def stage_replication(
 
     _require_index(run)
     return replicate(run, seed=seed, settings=Settings(memory, threads, "cpu"), track=progress)
+
+
+def stage_behaviour(run: Run, *, seed: int = 0) -> Artifact:
+    """Return `56-behaviour`."""
+    from atlas.behaviour import behave
+    from atlas.ingest.progress import progress
+
+    _require_index(run)
+    return behave(run, seed=seed, track=progress)
+
+
+def stage_census(run: Run, *, seed: int = 0) -> Artifact:
+    """Return `57-census`."""
+    from atlas.census import census
+
+    return census(run, seed=seed)
 
 
 def stage_graph(run: Run, *, name: str | None = None, replace: bool = False, bulk: bool = False) -> Artifact:
@@ -157,7 +226,7 @@ _SOURCE = (
     "model", "sae", "sae_id", "corpus", "text_column", "split", "subset", "tokens", "context", "prepend_bos", "hook",
     "special_tokens",
     "norm_scaling_factor",
-    "precision", "batch_size", "shard_tokens", "contexts", "device", "expect_l0",
+    "precision", "batch_size", "shard_tokens", "contexts", "entropy", "device", "expect_l0",
 )  # fmt: skip
 _TESTING = (
     "q", "min_joint", "min_lift", "min_firings", "max_density", "fdr", "excludes", "backbone", "phi_cut",
@@ -169,10 +238,18 @@ STAGES: tuple[Stage, ...] = (
     (stage_edges, _TESTING),
     (stage_clusters, ("resolutions", "signed", "seed")),
     (stage_structure, ("grid", "grid_cuts", "seed")),
+    (stage_contexts, ("strongest", "uniform", "edges_shown", "window", "seed")),
+    (stage_rings, ("seed",)),
+    (stage_absorption, ("min_cosine", "causal", "causal_tokens", "model", "sae", "sae_id", "device", "memory", "seed")),
+    (stage_magnitude, ("intervals", "seed")),
     (stage_replication, ("memory", "threads", "seed")),
+    (stage_behaviour, ("seed",)),
+    (stage_census, ("seed",)),
     (stage_graph, ("name", "replace", "bulk")),
 )
 """Every stage in order, with the options that it takes."""
+NAMES: tuple[str, ...] = tuple(stage.__name__.removeprefix("stage_") for stage, _ in STAGES)
+"""The stages in order, by the names of their commands."""
 
 
 def _require_index(run: Run) -> None:

@@ -85,6 +85,8 @@ NODE_STYLES: dict[str, NodeStyle] = {
     "StarLike": NodeStyle(YELLOW, 84, 6, BLUE, font_size=13),
     "HubSpoke": NodeStyle(ORANGE, 84, 6, BLUE, font_size=13),
     "PeerCluster": NodeStyle(GREY, 84, 6, BLACK, font_size=13),
+    "Manifold": NodeStyle(PURPLE, 100, 6, BLACK, font_size=13),
+    "Context": NodeStyle(_WHITE, 90, 1, SILVER),
 }
 """By label; of several labels of a node the last one here is seen."""
 
@@ -99,6 +101,13 @@ RELATIONSHIP_STYLES: dict[str, RelationshipStyle] = {
     "IN_CLUSTER": RelationshipStyle(PALE),
     "PART_OF": RelationshipStyle(BLUE, 3),
     "IN_PEER_CLUSTER": RelationshipStyle(PALE),
+    "FIRES_IN": RelationshipStyle(SILVER),
+    "SEEN_IN": RelationshipStyle(SILVER),
+    "ON_MANIFOLD": RelationshipStyle(PURPLE, 2),
+    "ABSORBS": RelationshipStyle(VERMILION, 4),
+    "COMBINES": RelationshipStyle(ORANGE, 2, caption=True),
+    "COMPARED_WITH": RelationshipStyle(BLACK, 2, caption=True),
+    "MATCHES": RelationshipStyle(GREEN, 2),
     "OF_ATLAS": RelationshipStyle(PALE),
 }
 """By type."""

@@ -169,7 +169,8 @@ def _edge_properties(kind: str | None = None) -> str:
 def merge_relationships(type_: str, start: str) -> str:
     """Return the statement that writes a batch of relationships from nodes of the label `start`.
 
-    Each of `$rows` is `{start, end, properties}`, the ends as uids.
+    Each of `$rows` is `{start, end, properties}`, the ends as uids, and its own `uid` where the type is keyed: there
+    may then be several between two nodes.
     """
     relationship = RELATIONSHIPS[type_]
     if start not in relationship.start:
@@ -178,7 +179,7 @@ def merge_relationships(type_: str, start: str) -> str:
         "UNWIND $rows AS row",
         f"MATCH (a:{start} {{uid: row.start}})",
         f"MATCH (b:{relationship.end} {{uid: row.end}})",
-        f"MERGE (a)-[r:{type_}]->(b)",
+        f"MERGE (a)-[r:{type_}{' {uid: row.uid}' if relationship.keyed else ''}]->(b)",
         *(["SET r += row.properties"] if loaded(relationship) else []),
         "RETURN count(*) AS written",
     ]

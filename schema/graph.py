@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from atlas.schema import fields, replication_fields, threshold_fields
+from atlas.schema import (
+    absorption_fields,
+    behaviour_fields,
+    census_fields,
+    comparison_fields,
+    context_fields,
+    fields,
+    magnitude_fields,
+    manifold_fields,
+    replication_fields,
+    threshold_fields,
+)
 from atlas.schema.fields import ATLAS, LOAD_ID, NAME, UID, Field
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of the graph's schema, kept on every `:Atlas`; a database of another version is refused."""
 
 
@@ -81,13 +92,36 @@ class Relationship:
     keyed: bool = False
 
 
+POINTS = {
+    "item": Field("items", "list<string>", "its points: vocabulary items, or names of members", required=False),
+    "x": Field("item_x", "list<float>", "of each point, its place on the plane, first component", required=False),
+    "y": Field("item_y", "list<float>", "of each point, its place on the plane, second component", required=False),
+    "n_tokens": Field("item_tokens", "list<integer>", "of each point, the tokens that it is the mean of", "tokens", 1,
+                      required=False),
+}  # fmt: skip
+"""Lists of a `:Manifold` by the column of `manifold_items` that they are made from, in the order of that table."""
+
+
+def _without(known: tuple[Field, ...], *names: str, optional: bool = False) -> tuple[Field, ...]:
+    """Return the fields of other names; `optional` where a run may lack their table, or a row of it."""
+    kept = (field for field in known if field.name not in names)
+    return tuple(replace(field, required=field.required and not optional) for field in kept)
+
+
 NODES: dict[str, Node] = {
     node.label: node
     for node in (
         Node(
             "Atlas",
             "what one SAE's features do together on one corpus, and how it was made",
-            (UID, ATLAS, *fields.ATLAS_FIELDS, *replication_fields.ATLAS_HALVES, *threshold_fields.THRESHOLD_FIELDS),
+            (
+                UID,
+                ATLAS,
+                *fields.ATLAS_FIELDS,
+                Field("artifacts", "string", "the digests of the artifacts that it was loaded from, by name, as JSON"),
+                *replication_fields.ATLAS_HALVES,
+                *threshold_fields.THRESHOLD_FIELDS,
+            ),
         ),
         Node(
             "Feature",
@@ -97,14 +131,15 @@ NODES: dict[str, Node] = {
                 ATLAS,
                 LOAD_ID,
                 *fields.FEATURE_FIELDS,
-                *(Field(f.name, f.type, f.meaning, f.unit, f.low, f.high, required=False)
-                  for f in fields.EGO_FIELDS if f.name != "index" and f.name not in ("ego_size", "leaf_density")),
-                *(Field(f.name, f.type, f.meaning, f.unit, f.low, f.high, required=False, set_by="classify")
+                *_without(fields.EGO_FIELDS, "index", "ego_size", "leaf_density", optional=True),
+                *(replace(f, required=False, set_by="classify")
                   for f in fields.named(fields.EGO_FIELDS, "ego_size", "leaf_density")),
-                *(Field(f.name, f.type, f.meaning, f.unit, f.low, f.high, required=False)
-                  for f in fields.PARENT_SUMMARY_FIELDS if f.name != "index"),
+                *_without(fields.PARENT_SUMMARY_FIELDS, "index", optional=True),
                 *fields.EGO_CLASS_FIELDS,
                 *replication_fields.EGO_HALVES,
+                *_without(magnitude_fields.MAGNITUDE_FIELDS, "index", optional=True),
+                *_without(behaviour_fields.EGO_VERDICT_FIELDS, optional=True),
+                *_without(census_fields.SORT_FIELDS, optional=True),
                 fields.DECODER_DIRECTION,
             ),
             (
@@ -132,11 +167,13 @@ NODES: dict[str, Node] = {
                 UID,
                 ATLAS,
                 LOAD_ID,
-                *(f for f in fields.CLUSTER_FIELDS if f.name != "parent"),
+                *_without(fields.CLUSTER_FIELDS, "parent"),
                 *fields.CLUSTER_EVIDENCE_FIELDS,
                 *fields.SHAPE_FIELDS,
                 fields.IDEAL,
                 *replication_fields.CLUSTER_HALVES,
+                *_without(behaviour_fields.CLUSTER_VERDICT_FIELDS, optional=True),
+                *_without(behaviour_fields.MEANS_FIELDS, "level", "cluster", optional=True),
             ),
             (
                 ClassLabel("Pair", "two members", "shape", "pair"),
@@ -159,6 +196,20 @@ NODES: dict[str, Node] = {
             "hub's",
             (UID, ATLAS, LOAD_ID, NAME, *fields.PEER_CLUSTER_FIELDS),
             indexes=(("atlas", "peer_cluster"),),
+        ),
+        Node(
+            "Context",
+            "a token of the corpus with the text around it: where features fire, and edges are seen",
+            (UID, ATLAS, LOAD_ID, *context_fields.CONTEXT_FIELDS),
+            indexes=(("atlas", "document"),),
+            fulltext=("text",),
+        ),
+        Node(
+            "Manifold",
+            "a set of features whose activations rebuild points that lie on a ring, a line or another figure; the "
+            "lists of its points are in the order found",
+            (UID, ATLAS, LOAD_ID, *manifold_fields.MANIFOLD_FIELDS, *POINTS.values()),
+            indexes=(("atlas", "geometry"),),
         ),
     )
 }
@@ -205,7 +256,7 @@ RELATIONSHIPS: dict[str, Relationship] = {
             "fires wherever the other does, and elsewhere; direct pairs only, what follows from others is a path",
             (
                 LOAD_ID,
-                *(field for field in fields.PARENT_FIELDS if field.name not in ("parent", "child", "direct")),
+                *_without(fields.PARENT_FIELDS, "parent", "child", "direct"),
                 replication_fields.PARENT_HALVES,
             ),
         ),
@@ -214,15 +265,12 @@ RELATIONSHIPS: dict[str, Relationship] = {
             ("Feature",),
             "Feature",
             "fire on nearly the same tokens; stored once, from the lower to the higher index",
-            (
-                LOAD_ID,
-                *(field for field in fields.SAME_AS_FIELDS if field.name not in ("a", "b")),
-                replication_fields.PARENT_HALVES,
-            ),
+            (LOAD_ID, *_without(fields.SAME_AS_FIELDS, "a", "b"), replication_fields.PARENT_HALVES),
         ),
         Relationship("ENDPOINT_OF", ("Feature",), "Edge", "is one of the edge's two features"),
-        Relationship("WITHIN", ("Edge",), "Cluster", "both features of the `CO_OCCURS` edge are members",
-                     (LOAD_ID,)),
+        Relationship(
+            "WITHIN", ("Edge",), "Cluster", "both features of the `CO_OCCURS` edge are members", (LOAD_ID,)
+        ),
         Relationship(
             "IN_CLUSTER",
             ("Feature",),
@@ -247,6 +295,61 @@ RELATIONSHIPS: dict[str, Relationship] = {
             ),
         ),
         Relationship("IN_PEER_CLUSTER", ("Feature",), "PeerCluster", "is a member", (LOAD_ID,)),
-        Relationship("OF_ATLAS", ("Feature", "Cluster", "PeerCluster"), "Atlas", "belongs to the atlas"),
+        Relationship(
+            "FIRES_IN",
+            ("Feature",),
+            "Context",
+            "fires on the token of the context",
+            (LOAD_ID, *_without(context_fields.FEATURE_CONTEXT_FIELDS, "index", "context")),
+        ),
+        Relationship(
+            "SEEN_IN",
+            ("Edge",),
+            "Context",
+            "both features of the `CO_OCCURS` edge fire on the token of the context",
+            (LOAD_ID, *_without(context_fields.EDGE_CONTEXT_FIELDS, "a", "b", "context")),
+        ),
+        Relationship(
+            "ON_MANIFOLD",
+            ("Feature",),
+            "Manifold",
+            "its activations are among those that the points are rebuilt from",
+            (LOAD_ID, *_without(manifold_fields.MANIFOLD_MEMBER_FIELDS, "manifold", "index")),
+        ),
+        Relationship(
+            "ABSORBS",
+            ("Feature",),
+            "Feature",
+            "fires in the place of the other, which is commoner and silent there",
+            (LOAD_ID, *_without(absorption_fields.ABSORPTION_FIELDS, "child", "parent")),
+        ),
+        Relationship(
+            "COMBINES",
+            ("Feature",),
+            "Feature",
+            "fires like a logical function of two features, `a` and `b`: one relationship to each of them",
+            (UID, ATLAS, LOAD_ID, *_without(behaviour_fields.LOGIC_FIELDS, "c")),
+            keyed=True,
+        ),
+        Relationship(
+            "COMPARED_WITH",
+            ("Atlas",),
+            "Atlas",
+            "was held against the other, which is a control or another run, where both are in the database",
+            (
+                Field("digest", "string", "sha256 of the comparison's manifest"),
+                *comparison_fields.COMPARED_FIELDS,
+            ),
+        ),
+        Relationship(
+            "MATCHES",
+            ("Feature",),
+            "Feature",
+            "is the same feature as one of the atlas that its own was compared with, as far as the evidence goes",
+            comparison_fields.MATCH_PROPERTIES,
+        ),
+        Relationship(
+            "OF_ATLAS", ("Feature", "Cluster", "PeerCluster", "Manifold"), "Atlas", "belongs to the atlas"
+        ),
     )
 }

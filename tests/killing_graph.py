@@ -97,6 +97,8 @@ def kills(home: Path, folder: Path, *, times: int, seed: int) -> tuple[int, int]
         with opened(home) as driver:
             found = export(driver, NAME)
         assert found == wanted, [line for line in found if line not in wanted][:3]
+        print(f"\r{number + 1} of {times} rounds", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
     return hit[0], hit[1]
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hand_evidence import FURTHER
 
 from atlas.artifacts import Artifact, Run, Spec
 from atlas.files import write_arrays, write_table
-from atlas.schema import TABLES
+from atlas.schema import TABLES, Field
 
 Clusters = Mapping[str, Sequence[Sequence[int]]]
 Evidence = tuple[int, int, int, int]
@@ -55,12 +57,14 @@ class Small:
     """What is not as in every community, by level and number."""
     directions: tuple[tuple[float, ...], ...] = ()
     """The decoder's rows."""
+    further: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    """Rows of tables of further stages, by table: columns that are not given are absent or filled in."""
 
     def firing_count(self, index: int) -> int:
         return self.firing.get(index, 100)
 
     def write(self, path: Path, *, corpus: str = "notes") -> dict[str, Artifact]:
-        """Write the artifacts into a run directory and return them: `45-peer` and `55-replication` only where given."""
+        """Write the artifacts into a run directory and return them: those that a run may lack only where given."""
         with Run(path) as run:
             return {
                 spec.name: run.produce(spec, lambda directory, write=write: write(directory) or {})
@@ -71,6 +75,7 @@ class Small:
                     *([(Spec("45-peer", {}, ("10-activations",)), self._peer)] if self.peer else []),
                     (Spec("50-structure", {}, ("40-clusters",)), self._structure),
                     *([(Spec("55-replication", {}, ("50-structure",)), self._replication)] if self.halves else []),
+                    *further_stages(self.further),
                 )
             }
 
@@ -255,6 +260,30 @@ class Small:
         }  # fmt: skip
 
 
+def further_stages(
+    rows: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> Iterator[tuple[Spec, Callable[[Path], None]]]:
+    """Yield the stages that have one of these tables, each with what writes them; tables without rows are empty."""
+    for stage in sorted({TABLES[name].stage for name in rows}):
+        yield Spec(stage, {}, ("50-structure",)), partial(_write_further, stage, rows)
+
+
+def _write_further(stage: str, given: Mapping[str, Sequence[Mapping[str, Any]]], directory: Path) -> None:
+    for table in TABLES.values():
+        if table.stage == stage:
+            rows = sorted(given.get(table.name, ()), key=lambda row: [row[name] for name in table.key])
+            columns = {each.name: [row.get(each.name, _usual(each)) for row in rows] for each in table.columns}
+            write_table(directory, table.name, columns)
+
+
+def _usual(column: Field) -> Any:
+    """Return what a column has where nothing is said."""
+    if not column.required:
+        return None
+    kinds: dict[str, Any] = {"string": "some", "boolean": False, "integer": int(column.low or 0), "float": 0.5}
+    return kinds.get(column.type, [])
+
+
 def _columns(table: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return {column.name: [row.get(column.name) for row in rows] for column in TABLES[table].columns}
 
@@ -346,5 +375,6 @@ def by_hand() -> Small:
             (0, 1): None, (5, 7): 0, (28, 29): 1, (0, 6): 0, (36, 0): 1, (36, 1): 0, (30, 31): None,
             (5, "fine"): 1, (7, "fine"): None, ("fine", 1): 0, ("fine", 0, "shape"): 1, 36: 1, 46: None,
         },
+        further=FURTHER,
         peer=(((*range(7), 9), "peer_hub_spoke"), (range(12, 16), "peer_strongly_connected"), ((36, 37), None)),
     )

@@ -23,7 +23,7 @@ from atlas.errors import BackendError, CapacityError, InputError, Interrupted
 from atlas.firings import Firings, build_index, write_shard
 from atlas.ingest import activations as stage
 from atlas.ingest import shards
-from atlas.ingest.activations import activations, item_texts
+from atlas.ingest.activations import activations, item_pieces, item_texts
 from atlas.ingest.interrupt import interruptible
 from atlas.ingest.models import load_model
 from atlas.ingest.saes import load_sae
@@ -110,7 +110,7 @@ def test_tables_and_results(inputs: dict[str, Path], made: Artifact) -> None:
     assert decoder["norms"].shape == (FEATURES,)
     assert set(made.files) == {
         "by_feature.safetensors", "tokens.safetensors", "decoder.safetensors", "encoder.safetensors",
-        "documents.parquet", "vocabulary.parquet",
+        "documents.parquet", "vocabulary.parquet", "pieces.parquet",
         *(f"shards/shard-{n:05d}.safetensors" for n in range(results["n_shards"])),
     }  # fmt: skip
     assert str(inputs["model"].parent) not in json.dumps([made.parameters, results])  # no places on this disk
@@ -138,6 +138,22 @@ def test_vocabulary_texts_keep_half_characters_and_leading_spaces(inputs: dict[s
     texts = item_texts(tokenizer, whole)
     assert texts[0] == "\ufffd"
     assert any(text.startswith(" ") for text in texts)
+
+
+def test_pieces_of_characters_are_kept_as_bytes(inputs: dict[str, Path]) -> None:
+    """The bytes of a text's pieces are its UTF-8; whole items have none; SentencePiece's marks are read, too."""
+    tokenizer = load_model(inputs["model"], device="cpu").tokenizer
+    items = tokenizer("é€🙂", add_special_tokens=False)["input_ids"]
+    pieces = item_pieces(tokenizer, items, item_texts(tokenizer, items))
+    assert b"".join(pieces[item] for item in items).decode("utf8") == "é€🙂"
+    whole = tokenizer("the hubs", add_special_tokens=False)["input_ids"]
+    assert item_pieces(tokenizer, whole, item_texts(tokenizer, whole)) == {}
+
+    class Marks:
+        def convert_ids_to_tokens(self, items: list[int]) -> list[str]:
+            return [["<0xE2>", "<0x41>", "\ufffd", "Ã"][item] for item in items]
+
+    assert item_pieces(Marks(), [0, 1, 2, 3], ["\ufffd", "A", "\ufffd", "\ufffd"]) == {0: b"\xe2", 3: b"\xc3"}
 
 
 def test_batch_size_changes_no_firing(inputs: dict[str, Path], made: Artifact, tmp_path: Path) -> None:

@@ -179,25 +179,6 @@ def test_the_split_keeps_groups_together_and_near_copies_apart() -> None:
     assert len(set(texts)) == len(texts)
 
 
-class _Characters:
-    """A tokenizer of characters."""
-
-    bos_token_id = 1
-
-    def __call__(self, text: str, *, add_special_tokens: bool) -> dict[str, list[int]]:
-        assert not add_special_tokens
-        return {"input_ids": [ord(c) for c in text]}
-
-
-def test_windows_start_with_bos_and_stay_inside_documents() -> None:
-    """A document of 600 tokens gives windows of 256, 256 and 91 with BOS; no window mixes documents."""
-    found = harvest.windows(["a" * 600, "b" * 10], _Characters())
-    assert [(index, len(ids)) for index, ids in found] == [(0, 256), (0, 256), (0, 91), (1, 11)]
-    for index, ids in found:
-        assert ids[0] == 1
-        assert set(ids[1:]) == {ord("ab"[index])}
-
-
 def test_neighbours_on_a_circle_are_counted() -> None:
     """All n when the points lie in order, turned and mirrored too; a swap of two breaks two pairs."""
     angles = 0.3 - 2 * math.pi * np.arange(12) / 12

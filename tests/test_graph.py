@@ -23,11 +23,12 @@ from atlas.artifacts import Run
 from atlas.errors import ArtifactError, DatabaseError, InputError
 from atlas.ingest.graph import load, load_run
 from atlas.ingest.graph_drop import contents, drop
-from atlas.ingest.graph_rows import Rows
+from atlas.ingest.graph_rows import Rows, as_maps
 from atlas.ingest.graph_sources import OPTIONAL, STAGES, artifacts_of
 from atlas.ingest.graph_write import Writer
 from atlas.queries.library import find
 from atlas.queries.run import run as run_query
+from atlas.schema import NODES
 from atlas.schema.generate import merge_nodes
 
 pytestmark = pytest.mark.neo4j
@@ -50,9 +51,10 @@ def test_every_row_of_the_artifacts_is_there(clean, tmp_path):
     assert receipt.changed
     assert receipt.removed == {}
     assert receipt.rows == {
-        "Atlas": 1, "Feature": 54, "Edge": 54, "Cluster": 11, "PeerCluster": 3, "OF_ATLAS": 68, "CO_OCCURS": 51,
-        "CO_TOPIC": 1, "EXCLUDES": 2, "ENDPOINT_OF": 108, "PARENT_OF": 5, "SAME_AS": 1, "WITHIN": 78, "IN_CLUSTER": 70,
-        "PART_OF": 5, "IN_PEER_CLUSTER": 14,
+        "Atlas": 1, "Feature": 54, "Edge": 54, "Cluster": 11, "PeerCluster": 3, "Context": 3, "Manifold": 2,
+        "OF_ATLAS": 70, "CO_OCCURS": 51, "CO_TOPIC": 1, "EXCLUDES": 2, "ENDPOINT_OF": 108, "PARENT_OF": 5, "SAME_AS": 1,
+        "WITHIN": 78, "IN_CLUSTER": 70, "PART_OF": 5, "IN_PEER_CLUSTER": 14, "FIRES_IN": 4, "SEEN_IN": 2,
+        "ON_MANIFOLD": 3, "ABSORBS": 1, "COMBINES": 4,
     }  # fmt: skip
     forms = values(
         clean,
@@ -108,7 +110,7 @@ def test_topics_and_exclusions_are_edges_of_their_own(clean, tmp_path):
 
 def test_clusters_of_others_are_there_while_the_run_has_them(clean, tmp_path):
     """Each with the name of its hub, and its members; without its artifact the same atlas has another digest."""
-    replace(by_hand(), halves=None).write(tmp_path)
+    replace(by_hand(), halves=None, further={}).write(tmp_path)
     with Run(tmp_path) as run:
         with_peer, _ = load_run(run, clean, name="hand", target="here")
         assert values(
@@ -138,7 +140,7 @@ def test_clusters_of_others_are_there_while_the_run_has_them(clean, tmp_path):
 
 def test_clusters_of_others_made_from_what_is_gone_are_left_out(tmp_path, caplog):
     """An optional artifact is of the run that it was made from: made from other counts it is not loaded, and named."""
-    replace(by_hand(), halves=None).write(tmp_path)
+    replace(by_hand(), halves=None, further={}).write(tmp_path)
     with Run(tmp_path) as run:
         whole = Rows(artifacts_of(run), "hand")
     manifest = tmp_path / "45-peer" / "manifest.json"
@@ -147,7 +149,8 @@ def test_clusters_of_others_made_from_what_is_gone_are_left_out(tmp_path, caplog
     with Run(tmp_path) as run, caplog.at_level(logging.WARNING, logger="atlas"):
         rows = Rows(artifacts_of(run), "hand")
     assert "without 45-peer, whose inputs changed: `atlas ingest clusters --method clarke2024`" in caplog.text
-    assert (rows.expected()["PeerCluster"], list(rows.peer_members()), rows.atlas()["peer_cut"]) == (0, [], None)
+    assert (rows.expected()["PeerCluster"], list(rows.relationships("IN_PEER_CLUSTER"))) == (0, [])
+    assert next(as_maps(rows.atlas()))["properties"]["peer_cut"] is None
     assert rows.digest == Rows({stage: whole.artifacts[stage] for stage in STAGES}, "hand").digest != whole.digest
     manifest.write_text(json.dumps(stored | {"format_version": 1}), "utf8")
     with Run(tmp_path) as run, pytest.raises(ArtifactError, match="45-peer: format 1") as refused:
@@ -175,7 +178,7 @@ def test_loading_again_changes_nothing(clean, tmp_path):
     artifacts = by_hand().write(tmp_path)
     load(artifacts, clean, name="hand")
     before = dump(clean)
-    assert (len(before["nodes"]), len(before["relationships"])) == (123, 403)
+    assert (len(before["nodes"]), len(before["relationships"])) == (128, 419)
     again = load(artifacts, clean, name="hand")
     assert (again.changed, again.clusters["fine"]["hub-spoke"], again.egos["joint"]) == (False, 1, 1)
     assert dump(clean) == before
@@ -228,7 +231,7 @@ def test_another_schema_version_is_refused_with_its_remedy(clean, tmp_path):
     """An atlas of another schema version stops the load before anything is written."""
     artifacts = by_hand().write(tmp_path)
     clean.execute_query("CREATE (:Atlas {uid: 'newer', atlas: 'newer', schema_version: 99})")
-    with pytest.raises(DatabaseError, match="'newer' of schema version 99, this program writes 3") as refused:
+    with pytest.raises(DatabaseError, match="'newer' of schema version 99, this program writes 4") as refused:
         load(artifacts, clean, name="hand")
     assert "`atlas db drop-atlas newer`" in refused.value.remedy
     assert values(clean, "MATCH (n) RETURN count(n)") == [(1,)]
@@ -346,7 +349,9 @@ def test_a_dropped_atlas_leaves_the_others(clean, tmp_path):
     load(artifacts, clean, name="other")
     other = export(clean, "other")
     clean.execute_query("MATCH (f:Feature {uid: 'hand:0'}) CREATE (:Note {atlas: 'hand', uid: 'mine'})-[:ON]->(f)")
-    counts = {"PeerCluster": 3, "Cluster": 11, "Edge": 54, "Feature": 54, "Atlas": 1}
+    counts = {
+        "Manifold": 2, "Context": 3, "PeerCluster": 3, "Cluster": 11, "Edge": 54, "Feature": 54, "Atlas": 1,
+    }  # fmt: skip
     assert contents(clean, "hand") == counts
     assert drop(clean, "hand", batch=10) == counts
     assert values(clean, "MATCH (n {atlas: 'hand'}) RETURN n.uid") == [("mine",)]  # no label of the schema's
@@ -373,7 +378,7 @@ def test_an_atlas_of_another_schema_version_is_dropped_whole(clean, tmp_path):
     with pytest.raises(DatabaseError, match="of schema version 99") as refused:
         load(artifacts, clean, name="hand")
     assert "drop-atlas 'new er'`" in refused.value.remedy
-    counts = {"A `Token": 25, "PeerCluster": 0, "Cluster": 0, "Edge": 0, "Feature": 25, "Atlas": 1}
+    counts = dict.fromkeys(NODES, 0) | {"A `Token": 25, "Feature": 25, "Atlas": 1}
     assert contents(clean, "new er") == counts
     assert drop(clean, "new er", batch=10) == counts
     assert export(clean, "hand") == hand

@@ -24,10 +24,16 @@ CASES = [
     Case("W2", small=True),
     Case("W3", small=True),
     Case("W4", small=True),
+    Case("W5", small=True),
+    Case("W6", small=True),
+    Case("W6", background=True, small=True),
+    Case("W7", small=True),
     Case("W8", small=True),
     Case("W9", small=True),
     Case("W10", background=True),  # of full size: a small one's pairs are too few to be held against their power
     Case("W11", background=True, small=True),
+    Case("W12", small=True),
+    Case("W12", background=True, small=True),
 ]
 
 
@@ -61,10 +67,27 @@ def value(card: Card, case: str, name: str) -> float:
         ("W1", "stars: kept or found", 1.0),
         ("W2", "cliques: fully connected", 0.8),
         ("W9", "AMI: fine", 0.9),
+        ("W5", "manifolds: ring", 1.0),
+        ("W5", "manifolds: line", 1.0),
+        ("W6", "magnitude: multi-peak", 0.85),
+        ("W6", "magnitude: set", 0.95),
+        ("W6", "magnitude: variable", 0.9),
+        ("W6", "peaks: token", 0.8),
+        ("W6", "peaks: neighbour", 0.75),
+        ("W6", "peaks: uncertainty", 0.8),
+        ("W7", "absorption, untied: precision", 0.9),
+        ("W7", "absorption, untied: recall", 0.9),
+        ("W7", "absorbed, untied: of the pairs of child and parent", 0.9),
         ("W8", "shapes, atlas: star", 0.85),
         ("W8", "shapes, atlas: clique", 0.95),
         ("W8", "shapes, atlas: bipartite", 0.9),
         ("W8", "shapes, atlas: core-periphery", 0.6),
+        ("W12", "verdicts: composition", 0.85),
+        ("W12 + background", "verdicts: composition", 0.85),
+        ("W12 + background", "verdicts: ambiguity", 0.5),  # a small world has few tokens of any one item
+        ("W12", "verdicts: one item", 0.9),
+        ("W12", "verdicts: independent", 0.95),
+        ("W12", "verdicts: topic", 0.9),
         ("W10 + background", "edges: recall", 0.92),
         ("W10 + background", "edges: recall, planted", 0.97),
     ],
@@ -92,12 +115,27 @@ def test_chains_and_rings_are_named_as_often_as_their_rule_allows(card: Card, sh
 @pytest.mark.parametrize(
     ("case", "name", "high"),
     [
-        *((case.name, "edges: false-discovery rate", 0.1) for case in CASES if case.world not in ("W3", "W8", "W11")),
+        *(
+            (case.name, "edges: false-discovery rate", 0.1)
+            for case in CASES
+            if case.world not in ("W3", "W5", "W6", "W7", "W8", "W11", "W12")
+        ),
         ("W0", "basis: contextual", 0.05),
+        ("W6", "magnitude: false multi-peak", 0.03),
+        ("W6 + background", "magnitude: false multi-peak", 0.03),
+        ("W6", "peaks: cause where there is none", 0.1),
+        ("W6", "entropy: difference where there is none", 0.05),
         ("W2", "cliques: egos called hub-spoke", 0.0),
+        ("W7", "absorption, independent: any candidate", 0.0),
+        ("W7", "absorbed, tied: of the pairs of child and parent", 0.0),
         ("W8", "shapes, atlas: false star, n >= 8", 0.05),
+        *((case, f"verdicts: false {claim}", 0.03) for case in ("W12", "W12 + background")
+          for claim in ("composition", "ambiguity")),
         ("W3", "any claim", 0.0),
         ("W11 + background", "any claim", 0.0),
+        *(("W5", f"manifolds: {name} called ring", 0.0) for name in ("simplex", "line", "arc", "helix")),
+        ("W5", "manifolds: shuffled claims", 0.0),
+        ("W5", "manifolds: other claims", 0.0),
     ],
 )
 def test_what_is_not_there_is_not_claimed(card: Card, case: str, name: str, high: float) -> None:
@@ -173,7 +211,7 @@ def test_the_command_writes_the_card_and_goes_on(tmp_path: Path) -> None:
     ("words", "code", "message"),
     [
         (("--seeds", "490:500"), 3, "a card has seeds from 500 on"),
-        (("--worlds", "W0", "W5"), 3, "world 'W5' is unknown"),
+        (("--worlds", "W0", "W5x"), 3, "world 'W5x' is unknown"),
         (("--worlds", "W8", "--background"), 3, "W8 has no background"),
         (("--seeds", "many"), 2, "not of the form 500:520"),
         (("W0",), 2, "did you mean --worlds W0"),

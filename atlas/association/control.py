@@ -104,11 +104,14 @@ def _join(one: Shard, two: Shard) -> Shard:
     )
 
 
-def permute_within_strata(firings: Firings, labels: npt.NDArray[np.integer], directory: Path, *, seed: int) -> Firings:
+def permute_within_strata(
+    firings: Firings, labels: npt.NDArray[np.integer], directory: Path, *, seed: int, keep_activations: bool = False
+) -> Firings:
     """Write and return a copy in which each feature's firings are permuted within each stratum.
 
     Every n_id is kept, every dependence between features and every run is destroyed: whatever is
-    claimed of this copy within strata is false. Activations are set to 1. Memory holds one shard.
+    claimed of this copy within strata is false. Activations are set to 1, or move with the firings
+    where `keep_activations`. Memory holds one shard.
 
     Parameters
     ----------
@@ -119,7 +122,7 @@ def permute_within_strata(firings: Firings, labels: npt.NDArray[np.integer], dir
     seed
         Seed of numpy's PCG64; same seed, same copy.
     """
-    return _moved(firings, labels, directory, _permute, seed)
+    return _moved(firings, labels, directory, _permute, seed, keep_activations)
 
 
 def shift_within_strata(firings: Firings, labels: npt.NDArray[np.integer], directory: Path, *, seed: int) -> Firings:
@@ -133,18 +136,35 @@ def shift_within_strata(firings: Firings, labels: npt.NDArray[np.integer], direc
     return _moved(firings, labels, directory, _shift, seed)
 
 
-def _moved(firings: Firings, labels: npt.NDArray[np.integer], directory: Path, move: Any, seed: int) -> Firings:
+def _moved(
+    firings: Firings,
+    labels: npt.NDArray[np.integer],
+    directory: Path,
+    move: Any,
+    seed: int,
+    keep_activations: bool = False,
+) -> Firings:
     rng = np.random.default_rng(seed)
     number = 0
     for number, (shard, strata) in enumerate(whole_strata(firings, labels), start=1):
         tokens, features = move(shard.indptr, shard.ids, strata, firings.d_sae, rng)
         order = np.lexsort((features, tokens))
         indptr = np.concatenate([[0], np.cumsum(np.bincount(tokens, minlength=shard.n_tokens))])
-        ones = np.ones(len(features), np.float32)
-        copy = Shard(shard.token_id, shard.document, shard.position, indptr.astype(np.int64), features[order], ones)
+        values = _by_stratum(shard, strata) if keep_activations else np.ones(len(features), np.float32)
+        copy = Shard(
+            shard.token_id, shard.document, shard.position, indptr.astype(np.int64), features[order], values[order]
+        )
         write_shard(directory, number - 1, copy, d_sae=firings.d_sae)
     build_index(directory, n_shards=number, d_sae=firings.d_sae)
     return Firings(directory)
+
+
+def _by_stratum(shard: Shard, strata: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+    """Return the activations by stratum and then by feature, the order in which `_permute` places firings."""
+    token = np.repeat(np.arange(shard.n_tokens), np.diff(shard.indptr))
+    order = np.lexsort((shard.ids, np.cumsum(np.diff(strata, prepend=strata[:1]) != 0)[token]))
+    found: npt.NDArray[np.float32] = shard.activations[order]
+    return found
 
 
 CONTROLS = {"permute": permute_within_strata, "shift": shift_within_strata}

@@ -23,7 +23,7 @@ from atlas.counting.cuda import choose_device
 from atlas.counting.passes import Settings, count_shards, scheme_of
 from atlas.counting.rules import ANY, Rules
 from atlas.counting.stage import COUNTS, write_counts
-from atlas.errors import InputError
+from atlas.errors import InputError, NothingFound
 from atlas.firings import Firings
 from atlas.tracking import Track, untracked
 
@@ -276,7 +276,7 @@ def _too_few(sample: Sample, n_alive: int) -> InputError:
             "every document has one token, and pairs are tested within documents",
             "run text whose documents are longer in another --run",
         )
-    return InputError(
+    return NothingFound(
         f"no pair of the {n_alive} alive features is significant in {n_tokens} tokens",
         f"run more text in another --run: with --tokens {max(10 * n_tokens, 20000)} most real associations have "
         "the five joint firings that the test needs",

@@ -13,11 +13,16 @@ from typing import Any, Literal
 import atlas
 from atlas.errors import InputError
 from atlas.files import write_json
-from atlas.score.cases import GRAPHS, Case, check_seeds
+from atlas.score.absorbing import absorption_counts
+from atlas.score.cases import GRAPHS, MAGNITUDES, MANIFOLDS, READINGS, TOYS, Case, check_seeds
+from atlas.score.composing import verdict_counts
 from atlas.score.graphs import planted_graphs
 from atlas.score.intervals import Interval, bootstrap_ratio, wilson
 from atlas.score.judging import Counts, judge
+from atlas.score.magnitudes import magnitude_counts, planted_magnitudes
+from atlas.score.manifolds import manifold_counts
 from atlas.score.pipeline import find
+from atlas.score.readings import planted_readings
 from atlas.score.shaping import graph_counts
 from atlas.score.worlds import planted_world
 from atlas.tracking import Track, untracked
@@ -27,7 +32,7 @@ Confusion = dict[str, dict[str, dict[str, int]]]
 
 @dataclass(frozen=True)
 class Judged:
-    """What one case and seed gave: hits and trials by figure, and for W8 the confusion of shapes."""
+    """What one case and seed gave: hits and trials by figure, and for W8 and W12 the confusion."""
 
     case: Case
     seed: int
@@ -57,11 +62,30 @@ GOALS = (
     Goal("parents, direct: recall", "at least", 0.95, ("W4",)),
     Goal("ancestors: precision", "at least", 0.99, ("W4",)),
     Goal("ancestors: recall", "at least", 0.97, ("W4",)),
+    Goal("manifolds: ring", "at least", 0.95, ("W5",)),
+    *(Goal(f"manifolds: {name} called ring", "at most", 0.05, ("W5",)) for name in ("simplex", "line", "arc", "helix")),
+    Goal("manifolds: shuffled claims", "at most", 0.05, ("W5",)),
+    Goal("magnitude: false multi-peak", "at most", 0.03, ("W6",)),
+    Goal("magnitude: multi-peak", "at least", 0.85, ("W6",)),
+    Goal("magnitude: set", "at least", 0.95, ("W6",)),
+    Goal("magnitude: variable", "at least", 0.95, ("W6",)),
+    Goal("peaks: cause where there is none", "at most", 0.05, ("W6",)),
+    Goal("peaks: token", "at least", 0.8, ("W6",)),
+    Goal("peaks: neighbour", "at least", 0.8, ("W6",)),
+    Goal("peaks: uncertainty", "at least", 0.8, ("W6",)),
+    Goal("entropy: difference where there is none", "at most", 0.05, ("W6",)),
+    Goal("absorption, untied: precision", "at least", 0.9, ("W7",)),
+    Goal("absorption, untied: recall", "at least", 0.8, ("W7",)),
+    Goal("absorption, independent: any candidate", "at most", 0.05, ("W7",)),
     Goal("shapes, atlas: star", "at least", 0.9, ("W8",)),
     Goal("shapes, atlas: clique", "at least", 0.9, ("W8",)),
     Goal("shapes, atlas: false star, n >= 8", "at most", 0.05, ("W8",)),
+    Goal("verdicts: composition", "at least", 0.9, ("W12",)),
+    Goal("verdicts: ambiguity", "at least", 0.8, ("W12",)),
+    Goal("verdicts: false composition", "at most", 0.02, ("W12",)),
+    Goal("verdicts: false ambiguity", "at most", 0.02, ("W12",)),
 )
-SINGLE = ("any ", "stars", "cliques", "shapes")
+SINGLE = ("any ", "stars", "cliques", "shapes", "verdicts", "manifolds", "magnitude", "peaks", "entropy")
 """Figures whose trials are independent of each other: Wilson's interval. The others resample worlds."""
 
 
@@ -109,9 +133,20 @@ def judge_seed(case: Case, seed: int, scratch: Path) -> Judged:
     """Return what one case and seed gives; `scratch` is a folder for the stages, which is emptied."""
     if case.world == GRAPHS:
         return Judged(case, seed, *graph_counts(planted_graphs(seed, small=case.small)))
-    world = planted_world(case.world, seed, background=case.background, small=case.small)
     place = scratch / f"{case.name}-{seed}"
     try:
+        if case.world == MANIFOLDS:
+            counts = manifold_counts(place, seed=seed, background=case.background, small=case.small)
+            return Judged(case, seed, counts, {})
+        if case.world == MAGNITUDES:
+            planted = planted_magnitudes(seed, background=case.background, small=case.small)
+            return Judged(case, seed, magnitude_counts(planted, place, seed=seed), {})
+        if case.world == READINGS:
+            sets = planted_readings(seed, background=case.background, small=case.small)
+            return Judged(case, seed, *verdict_counts(sets, place, seed=seed))
+        if case.world == TOYS:
+            return Judged(case, seed, absorption_counts(place, seed=seed, small=case.small), {})
+        world = planted_world(case.world, seed, background=case.background, small=case.small)
         return Judged(case, seed, judge(world, find(place, world.sample, seed=seed)), {})
     finally:
         shutil.rmtree(place, ignore_errors=True)

@@ -9,7 +9,13 @@ from typing import Self
 from atlas.errors import InputError
 
 GRAPHS = "W8"
-WORLDS = ("W0", "W1", "W2", "W3", "W4", "W8", "W9", "W10", "W11")
+MANIFOLDS = "W5"
+MAGNITUDES = "W6"
+TOYS = "W7"
+READINGS = "W12"
+BARE = (GRAPHS, TOYS)
+"""Worlds that have no background: W8 is one of graphs, W7 one of directions."""
+WORLDS = ("W0", "W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10", "W11", "W12")
 FIRST_SEED = 500
 """Seeds of the card begin here. Those below are for choosing rules, and never on a card."""
 SEEDS = range(FIRST_SEED, FIRST_SEED + 20)
@@ -35,16 +41,16 @@ class Case:
         Raises
         ------
         InputError
-            A world is unknown, or none of them has a background: W8 is one of graphs.
+            A world is unknown, or none of them has a background.
         """
         found = []
         for world in dict.fromkeys(worlds):
             if world not in WORLDS:
                 raise InputError(f"world {world!r} is unknown", f"choose from {', '.join(WORLDS)}")
             kinds = (False, True) if background is None else (background,)
-            found += [cls(world, with_one, small) for with_one in kinds if world != GRAPHS or not with_one]
+            found += [cls(world, with_one, small) for with_one in kinds if world not in BARE or not with_one]
         if not found:
-            raise InputError(f"{GRAPHS} has no background: it is a world of graphs", "leave --background out")
+            raise InputError(f"{', '.join(dict.fromkeys(worlds))} has no background", "leave --background out")
         return found
 
 

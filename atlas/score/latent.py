@@ -96,11 +96,20 @@ class Sample:
     ----------
     firing : bool, shape (n_tokens, d_sae)
     items, document : int64, shape (n_tokens,)
+    activations : float32, shape (n_tokens, d_sae), or None
+        Of the features where they fire; None where the world says nothing of them.
+    threshold : float64, shape (d_sae,), or None
+        Of the features' JumpReLUs, which their activations lie above; None where they have none.
+    entropy : float32, shape (n_tokens,), or None
+        Of the model's next token, in nats.
     """
 
     firing: Bools
     items: npt.NDArray[np.int64]
     document: npt.NDArray[np.int64]
+    activations: npt.NDArray[np.float32] | None = None
+    threshold: Floats | None = None
+    entropy: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

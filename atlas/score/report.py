@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 from atlas.score.card import Card, Figure
 
 ROW, LEFT, WIDTH, MARGIN = 20, 330, 420, 24
+HEADINGS = {"verdicts": "Verdicts on planted sets"}
 BAR, MISSED, INK = "#4c9a6a", "#c9584c", "#222"
 
 
@@ -23,7 +24,7 @@ def as_markdown(card: Card, *, command: str) -> str:
         _table(others, goals=False),
     ]
     for who, rows in card.confusion.items():
-        parts += [f"### Shapes with edge noise, as called by the {who}\n", _matrix(rows)]
+        parts += [f"### {HEADINGS.get(who, f'Shapes with edge noise, as called by the {who}')}\n", _matrix(rows)]
     return "\n".join(parts)
 
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from atlas.ingest.baseline_harvest import Harvest
 from atlas.ingest.demo import harvest as harvesting
 from atlas.ingest.demo.dated_notes import MONTHS, WEEKDAYS
-from atlas.ingest.demo.harvest import Harvest
 from atlas.ingest.demo.model import demo_model
 from atlas.ingest.paths import cache_home
 

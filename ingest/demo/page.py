@@ -17,6 +17,7 @@ from atlas.ingest.server.home import default_home
 
 SUBGRAPHS = ("coarse", "middle", "fine", "ego")
 SHAPES = ("hub-spoke", "star-like", "joint", "fully connected", "triangle", "pair", "mixed", "undetermined")
+FACETS = {"magnitude": "magnitude", "geometry_sort": "geometry", "role": "role", "basis_sort": "basis"}
 SHOWN = 8
 CONTROLS = {"permute": "permuted", "shift": "shifted in circles"}
 BASIS = {
@@ -49,6 +50,10 @@ def show(summary: Summary) -> None:
             style="dim",
         )
     )
+    console.print()
+    _heading(console, "The alive features by sort (in brackets: 95 % of what other communities would give)")
+    for name, text in _sorts(summary.sorts):
+        console.print(Text.assemble((f"  {name:<13}", "bold"), text))
     for title, rows, row_of in (
         ("Features whose rarer neighbours exclude each other under them", summary.best["hub-spoke egos"], _ego),
         _stars(summary),
@@ -155,6 +160,17 @@ def _census(summary: Summary) -> Table:
             cells = [_cell(real.get(each, {}).get(shape), rewired.get(each, {}).get(shape)) for each in SUBGRAPHS]
             table.add_row(shape, *cells)
     return table
+
+
+def _sorts(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return a line for each facet of the census: its classes, the commonest first."""
+    lines = []
+    for facet, name in FACETS.items():
+        classes = sorted((row for row in rows if row["facet"] == facet), key=lambda row: (-row["count"], row["value"]))
+        said = (f"{row['value']} {100 * row['share']:.2g} % ({100 * row['low']:.2g} to {100 * row['high']:.2g})"
+                for row in classes)  # fmt: skip
+        lines.append((name, ", ".join(said)))
+    return lines
 
 
 def _cell(real: int | None, rewired: int | None) -> str:

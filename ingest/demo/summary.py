@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from atlas.artifacts import Run
     from atlas.ingest.server.home import ServerInfo
 
-STAGES = ("10-activations", "20-counts", "30-edges", "40-clusters", "50-structure", "55-replication")
+STAGES = (
+    "10-activations", "20-counts", "30-edges", "40-clusters", "50-structure", "51-contexts", "52-rings",
+    "53-absorption", "54-magnitude", "55-replication", "56-behaviour", "57-census",
+)  # fmt: skip
 BEST = 3
 MOST_LEAVES = 16
 MOST_ROWS = 5000
@@ -34,6 +37,8 @@ class Summary:
         Model, text and counts of the atlas, as on its `:Atlas` node and in the manifests.
     census : dict
         Subgraphs by (`real` or `rewired`), by level or `ego`, by class; `real` is the database's.
+    sorts : list of dict
+        Rows of the census of features: facet, value, count, share, low, high; without its cells.
     best : dict
         The best few of each sort, with the captions of hub and leaves or of members.
     stages : dict
@@ -44,6 +49,7 @@ class Summary:
 
     figures: dict[str, Any]
     census: dict[str, dict[str, dict[str, int]]]
+    sorts: list[dict[str, Any]]
     best: dict[str, list[dict[str, Any]]]
     stages: dict[str, dict[str, float]]
     browser: str
@@ -67,6 +73,7 @@ def summarise(run: Run, driver: neo4j.Driver, *, name: str, server: ServerInfo, 
     return Summary(
         figures=_figures(run, name),
         census={"real": _by_subgraph(rows("shape_census")), "rewired": _rewired(run)},
+        sorts=[row for row in run.artifact("57-census").table("feature_census").to_pylist() if row["facet"] != "all"],
         best=best,
         stages={stage: _cost(run, stage) for stage in STAGES},
         browser=_address(server, name, drawn[0] if drawn else None),

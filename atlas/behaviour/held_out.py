@@ -1,0 +1,183 @@
+"""The half of the documents that verdicts are made on, and what a set of features fires there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from atlas.captions import readable
+from atlas.firings import BY_FEATURE, Firings
+from atlas.mapped import map_arrays
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+JUDGED = 1
+"""The half of the documents that verdicts are made on; the shapes that they are held against are the other's."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What is known of each token, and which tokens count.
+
+    Attributes
+    ----------
+    firings : Firings
+        Of the whole run.
+    activations : float32, shape (nnz,)
+        In the order of `firings.rows`.
+    on : bool, shape (n_tokens,)
+        Whether the token is in a document of the half.
+    learned : bool, shape (n_tokens,)
+        Whether its document is one of those, every second of the half, that what an item predicts is learned on.
+    item : int32, shape (n_tokens,)
+        Vocabulary item, case and outer spaces merged.
+    place : float32, shape (n_tokens,)
+        log2(1 + tokens before it in its context).
+    stratum : int32, shape (n_tokens,)
+        Span of a document, as the null of edges has them.
+    sizes : int64, shape (n_strata,)
+        Tokens of each stratum.
+    firing_count : int64, shape (d_sae,)
+        Tokens of the half on which each feature fires.
+    """
+
+    firings: Firings
+    activations: npt.NDArray[np.float32]
+    on: npt.NDArray[np.bool_]
+    learned: npt.NDArray[np.bool_]
+    item: npt.NDArray[np.int32]
+    place: npt.NDArray[np.float32]
+    stratum: npt.NDArray[np.int32]
+    sizes: Integers
+    firing_count: Integers
+
+    @classmethod
+    def of(
+        cls,
+        firings: Firings,
+        *,
+        documents: npt.NDArray[np.integer],
+        item: npt.NDArray[np.int32],
+        stratum: npt.NDArray[np.int32],
+        window: int | None = None,
+    ) -> Self:
+        """Return the half that consists of some documents.
+
+        Parameters
+        ----------
+        documents
+            Their numbers, ascending.
+        window
+            Tokens of a context, in which documents are cut from their beginning; None: a document is one.
+        """
+        document = np.asarray(firings.document)
+        on = np.isin(document, documents)
+        learned = on & np.isin(document, documents[::2])
+        position = np.asarray(firings.position, np.int64)
+        before = position if window is None else position % window
+        count = _count(firings.indptr, np.asarray(firings.rows), on)
+        activations = map_arrays(firings.directory / BY_FEATURE)["activations"]
+        return cls(firings, activations, on, learned, item, np.log2(1 + before).astype(np.float32), stratum,
+                   np.bincount(stratum, minlength=1), count)  # fmt: skip
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of the half."""
+        return int(self.on.sum())
+
+
+@dataclass(frozen=True)
+class Fired:
+    """The firings of a set of features on the half, by token.
+
+    Attributes
+    ----------
+    tokens : int64, shape (n,)
+        Places of the tokens on which at least one fires, ascending.
+    ends : int64, shape (n + 1,)
+        Token t's firings are entries `ends[t]:ends[t + 1]`.
+    member : int32, shape (nnz,)
+        Place of the feature in the set, ascending within a token.
+    activation : float64, shape (nnz,)
+    """
+
+    tokens: Integers
+    ends: Integers
+    member: npt.NDArray[np.int32]
+    activation: Floats
+
+    @classmethod
+    def of(cls, half: HeldOut, members: npt.NDArray[np.integer], scratch: npt.NDArray[np.int32]) -> Self:
+        """Return what the members fire.
+
+        Parameters
+        ----------
+        scratch
+            Zeros, shape (n_tokens,); zeros again afterwards.
+        """
+        stored = half.firings
+        return cls(*_gather(stored.indptr, np.asarray(stored.rows), half.activations, members, half.on, scratch))
+
+
+def merged_items(firings: Firings, vocabulary: Sequence[dict[str, Any]]) -> tuple[npt.NDArray[np.int32], list[str]]:
+    """Return the item of each token with case and outer spaces merged (int32, shape (n_tokens,)), and their texts.
+
+    Parameters
+    ----------
+    vocabulary
+        Rows of the table, `token_id` and `text`.
+    """
+    texts = {row["token_id"]: readable(row["text"]).casefold() for row in vocabulary}
+    names = sorted(set(texts.values()))
+    number = {name: place for place, name in enumerate(names)}
+    table = np.zeros(max(texts, default=0) + 1, np.int32)
+    for token, text in texts.items():
+        table[token] = number[text]
+    return table[np.asarray(firings.token_id)], names
+
+
+@numba.njit(cache=True, nogil=True)
+def _count(indptr, rows, on):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    found = np.zeros(len(indptr) - 1, np.int64)
+    for feature in range(len(indptr) - 1):
+        for token in rows[indptr[feature] : indptr[feature + 1]]:
+            found[feature] += on[token]
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _gather(indptr, rows, activations, members, on, scratch):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return tokens, ends, members and activations: marked and counted, sorted, then filled member by member."""
+    most, total, n = 0, 0, 0
+    for m in members:
+        most += indptr[m + 1] - indptr[m]
+    tokens = np.empty(most, np.int64)
+    for m in members:
+        for token in rows[indptr[m] : indptr[m + 1]]:
+            if on[token]:
+                if scratch[token] == 0:
+                    tokens[n] = token
+                    n += 1
+                scratch[token] += 1
+                total += 1
+    tokens = np.sort(tokens[:n])
+    ends = np.zeros(n + 1, np.int64)
+    for t in range(n):
+        ends[t + 1] = ends[t] + scratch[tokens[t]]
+        scratch[tokens[t]] = t
+    member, activation, filled = np.empty(total, np.int32), np.empty(total, np.float64), ends[:-1].copy()
+    for k, m in enumerate(members):
+        for e in range(indptr[m], indptr[m + 1]):
+            token = rows[e]
+            if on[token]:
+                at = filled[scratch[token]]
+                member[at], activation[at] = k, activations[e]
+                filled[scratch[token]] += 1
+    for token in tokens:
+        scratch[token] = 0
+    return tokens, ends, member, activation

@@ -1,0 +1,172 @@
+"""Where features fire, as they do or shuffled, and the points that this makes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from atlas.rings.candidates import FeatureSet, ItemSet, Rules
+from atlas.rings.centroids import MIN_HALF, MIN_TOKENS, Centroids, Fired, Floats, Integers
+from atlas.rings.geometry import Points, cosines
+
+PERMUTED = 200
+"""Permutations of the points' names that a claim is held against."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A set of points and the features that they are rebuilt from.
+
+    Attributes
+    ----------
+    kind : str
+        `items` or `members`.
+    points : Points
+    features : int64, ascending
+    source : FeatureSet
+    found_in : int
+        Sets of features that give these points.
+    items : int64
+        The vocabulary items, or of members the features that are points.
+    """
+
+    kind: str
+    points: Points
+    features: Integers
+    source: FeatureSet
+    found_in: int
+    items: Integers
+
+
+def item_points(
+    some: ItemSet, known: Centroids, directions: Floats, alive: npt.NDArray[np.bool_], rules: Rules
+) -> Candidate | None:
+    """Return the centroids of items, rebuilt from all features that are about them; None of fewer than two features.
+
+    These are the live features with a twentieth or more of their activation on the items: a distributed code is
+    gathered whole, also where no set of the graph holds all of it. Likeness is the cosine of the items' mean
+    activations over these features.
+    """
+    features = np.flatnonzero((known.shares(some.items) >= rules.min_share) & alive)
+    if len(features) < 2:
+        return None
+    first, second = known.profiles(some.items, features)
+    points = _points(known, some.items, first, second, directions[features])
+    return Candidate("items", points, features, some.source, some.found_in, some.items)
+
+
+def _points(known: Centroids, items: Integers, first: Floats, second: Floats, directions: Floats) -> Points:
+    names = tuple(known.vocabulary.names[one] for one in items.tolist())
+    n = known.vocabulary.n[:, items].sum(0)
+    return Points(names, n, first @ directions, second @ directions, cosines(first + second))
+
+
+def permuted_points(
+    candidate: Candidate, known: Centroids, fired: Fired, directions: Floats, *, seed: Sequence[int]
+) -> list[Points]:
+    """Return the points of items whose names are permuted over their tokens, within each half of the documents.
+
+    What the features do on these tokens stays, which item a token is does not.
+    """
+    vocabulary = known.vocabulary
+    tokens = np.flatnonzero(np.isin(vocabulary.item, candidate.items))
+    label = np.searchsorted(candidate.items, vocabulary.item[tokens])
+    half = vocabulary.half[tokens]
+    place = np.full(len(vocabulary.item), -1, np.int64)
+    place[tokens] = np.arange(len(tokens))
+    rows, columns, values = [], [], []
+    for column, feature in enumerate(candidate.features.tolist()):
+        own, activations = fired(feature)
+        on = place[own] >= 0
+        rows.append(place[own[on]])
+        columns.append(np.full(int(on.sum()), column))
+        values.append(activations[on])
+    shape = len(tokens), len(candidate.features)
+    activation = sp.csr_array((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
+    rng = np.random.default_rng(list(seed))
+    k = len(candidate.items)
+    n = vocabulary.n[:, candidate.items].astype(np.float64)
+    found = []
+    for _ in range(PERMUTED):
+        drawn = label.copy()
+        for side in (0, 1):
+            drawn[half == side] = rng.permutation(drawn[half == side])
+        sums = sp.csr_array(
+            (np.ones(len(tokens)), (half * k + drawn, np.arange(len(tokens)))), shape=(2 * k, len(tokens))
+        ) @ activation  # fmt: skip
+        means = sums.toarray().reshape(2, k, -1) / n[:, :, None]
+        found.append(_points(known, candidate.items, means[0], means[1], directions[candidate.features]))
+    return found
+
+
+def member_points(
+    some: FeatureSet, fired: Fired, half: npt.NDArray[np.int8], directions: Floats, rules: Rules
+) -> Candidate | None:
+    """Return the centroids of a set's members; None where too few have tokens enough.
+
+    Of each token on which the set fires the strongest member is taken, the lower index of two equal ones; the point
+    of a member is the mean of the activations rebuilt from the whole set over its tokens. Likeness is how often two
+    members fire together, over the geometric mean of their firings.
+
+    Parameters
+    ----------
+    half
+        Half of the documents of each token.
+    directions
+        Rows of the decoder, shape (d_sae, d_in).
+    """
+    n = len(some.features)
+    parts = [fired(feature) for feature in some.features.tolist()]
+    rows = np.concatenate([part[0] for part in parts]).astype(np.int64)
+    values = np.concatenate([part[1] for part in parts]).astype(np.float64)
+    member = np.repeat(np.arange(n), [len(part[0]) for part in parts])
+    tokens, at = np.unique(rows, return_inverse=True)
+    order = np.lexsort((member, -values, at))
+    strongest = member[order[np.flatnonzero(np.diff(at[order], prepend=-1))]]
+    side = half[tokens].astype(np.int64)
+    count = np.bincount(side * n + strongest, minlength=2 * n).reshape(2, n)
+    kept = np.flatnonzero((count.sum(0) >= MIN_TOKENS) & (count.min(0) >= MIN_HALF))
+    if not rules.min_points <= len(kept) <= rules.max_points:
+        return None
+    cell = (side[at] * n + strongest[at]) * n + member
+    sums = np.bincount(cell, values, minlength=2 * n * n).reshape(2, n, n)
+    first, second = (
+        sums[one][kept] / count[one][kept, None] @ directions[some.features] for one in (0, 1)
+    )  # fmt: skip
+    firing = sp.csr_array((np.ones(len(rows)), (member, at)), shape=(n, len(tokens)))
+    joint = (firing @ firing.T).toarray()
+    size = np.sqrt(np.maximum(np.diag(joint), 1))
+    features = some.features[kept]
+    names = tuple(str(one) for one in features.tolist())
+    likeness = (joint / np.outer(size, size))[np.ix_(kept, kept)]
+    points = Points(names, count.sum(0)[kept], first, second, likeness)
+    return Candidate("members", points, some.features, some, 1, features)
+
+
+def distinct_members(sets: Sequence[FeatureSet], rules: Rules) -> list[FeatureSet]:
+    """Return the communities and decoder clusters of a size that can be a manifold of members, overlapping ones once.
+
+    Of sets whose Jaccard index is .5 or more the first stays: fine before middle, coarse and decoder. Neighbourhoods of
+    features are left out: every member of a community has its own, and they are nearly the same.
+    """
+    order = {"fine": 0, "middle": 1, "coarse": 2, "decoder": 3}
+    some = [one for one in sets
+            if one.source in order and rules.min_points <= len(one.features) <= rules.max_points]  # fmt: skip
+    kept: list[set[int]] = []
+    found = []
+    holders: dict[int, list[int]] = {}
+    for one in sorted(some, key=lambda one: (order[one.source], one.number)):
+        own = set(one.features.tolist())
+        near = {number for feature in own for number in holders.get(feature, ())}
+        if any(len(own & kept[number]) >= rules.min_overlap * len(own | kept[number]) for number in near):
+            continue
+        for feature in own:
+            holders.setdefault(feature, []).append(len(kept))
+        kept.append(own)
+        found.append(one)
+    return found
+
