@@ -6,35 +6,31 @@ import dataclasses
 import logging
 
 import pytest
-from graph_checks import rows, values
-from neo4j.graph import Path as GraphPath
+from graph_checks import COMPARED, keeps_its_header, remarks, rows, values
 from small_atlas import Small, star
 
 from atlas.errors import DatabaseError, QueryError
 from atlas.ingest.graph import load
 from atlas.queries.classify import classify
 from atlas.queries.contract import ONLY, REQUIRED
-from atlas.queries.display import plain
 from atlas.queries.header import read_query
 from atlas.queries.library import find, library
 from atlas.queries.run import run
-from atlas.schema import NODES
 
 pytestmark = pytest.mark.neo4j
 
-ABSENT = {field.name for node in NODES.values() for field in node.properties if not field.required}
-"""Properties that no node of the hand-made atlas may have: the server has not heard of them then."""
 GIVEN = {
     "feature": 0, "cluster": 0, "of": "fine:0", "token": " go", "from": 1, "to": 2, "other": 1, "other_atlas": "hand",
 }  # fmt: skip
 FOR = {
-    "shared_communities": {"min_shared": 1},
+    "shared_communities": {"min_shared": 1}, "community_means": {"level": "fine"},
     "shared_neighbours": {"feature": 12, "other": 13}, "triangles": {"feature": 12},
 }  # fmt: skip
 """What a query is asked on the hand-made atlas: by name of the parameter, and where that answers nothing, by query."""
 
 
-OF_NO_PLUGIN = [query for query in library().values() if not query.needs]
+ASKED = [query for query in library().values() if not query.needs and query.name not in COMPARED]
+"""All that can be asked of one atlas; test_queries_compared.py asks the others."""
 
 
 def asked(query):
@@ -42,35 +38,16 @@ def asked(query):
     return required | FOR.get(query.name, {})
 
 
-@pytest.mark.parametrize("query", OF_NO_PLUGIN, ids=lambda query: query.name)
+@pytest.mark.parametrize("query", ASKED, ids=lambda query: query.name)
 def test_answers_are_as_the_header_says_and_the_server_has_no_remark(hand, query):
     """Columns have the declared types, the key names each row once, the order repeats, nothing is deprecated."""
-    parameters = asked(query)
-    answer = run(hand, query, parameters)
-    assert answer.notifications == ()
-    assert answer.rows, "an answer without rows shows nothing"
-    kinds = {"string": str, "integer": int, "float": float, "boolean": bool, "path": GraphPath}
-    for row in answer.rows:
-        for column, value in zip(query.columns, row, strict=True):
-            if value is None:
-                assert column.optional, column.name
-            elif column.type.startswith("list<"):
-                assert all(type(item) is kinds[column.type[5:-1]] for item in value)
-            else:
-                assert isinstance(value, kinds[column.type]), column.name
-    keys = [tuple(row[answer.columns.index(name)] for name in query.key) for row in answer.rows]
-    assert len({repr(key) for key in keys}) == len(keys)
-    assert plain(run(hand, query, parameters).rows) == plain(answer.rows)
+    keeps_its_header(hand, query, asked(query))
 
 
-@pytest.mark.parametrize("query", OF_NO_PLUGIN, ids=lambda query: query.name)
+@pytest.mark.parametrize("query", ASKED, ids=lambda query: query.name)
 def test_the_server_itself_remarks_nothing(hand, query):
     """With every notification on: no cartesian product, no deprecation, no name unknown but of what may be absent."""
-    parameters = {p.name: p.default for p in query.parameters} | asked(query) | {"atlas": "hand"}
-    with hand.session() as session:
-        summary = session.run(query.statement, parameters).consume()
-    remarks = [str(s.status_description) for s in summary.gql_status_objects if s.is_notification]
-    assert [remark for remark in remarks if not any(f"property `{name}` does not" in remark for name in ABSENT)] == []
+    assert remarks(hand, query, asked(query) | {"atlas": "hand"}) == []
 
 
 def test_classes_of_communities(hand):
