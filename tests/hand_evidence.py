@@ -46,7 +46,8 @@ FURTHER: dict[str, list[dict[str, Any]]] = {
     ],
     "magnitude": [
         {"index": 0, "magnitude": "multi-peak", "positive_count": 500, "magnitude_mean": 1.0, "magnitude_cv": 0.5,
-         "n_peaks": 2, "dip_p": 0.001, "histogram_high": 3.0, "histogram": [3, 0, 5], "peak_places": [0.5, 2.0], "peak_shares": [0.25, 0.75],
+         "n_peaks": 2, "dip_p": 0.001, "histogram_high": 3.0, "histogram": [3, 0, 5],
+         "peak_places": [0.5, 2.0], "peak_shares": [0.25, 0.75],
          "peak_causes": ["token", "intrinsic"], "peak_tokens": ["go", "run"], "peak_neighbours": [-1, 1],
          "dip_q": 0.001, "entropy_difference": 0.5, "entropy_difference_q": 0.01, "entropy_correlation": 0.25,
          "entropy_correlation_q": 0.02},

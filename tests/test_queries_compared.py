@@ -71,4 +71,5 @@ def test_what_two_atlases_share(compared):
     assert [(row[0], row[3], row[4], row[6]) for row in communities] == [(0, 3, 0, 3), (2, 3, 1, 3)]
     edges = {(row[0], row[1]): row[2:4] for row in rows(compared, "surviving_edges", **asked)}
     together = [n for (kind, _), n in edges.items() if kind == "CO_OCCURS"]
-    assert [sum(counts) for counts in zip(*together, strict=True)] == [5, 5]  # 0-1, 0-2, and three of the clique; 0 is 1 there, which is its star's hub
+    # Of each, 0-1, 0-2 and three of the clique: 0 is 1 there, the hub of its star.
+    assert [sum(counts) for counts in zip(*together, strict=True)] == [5, 5]

@@ -18,7 +18,7 @@ from atlas.ingest.server.home import default_home
 SUBGRAPHS = ("coarse", "middle", "fine", "ego")
 SHAPES = ("hub-spoke", "star-like", "joint", "fully connected", "triangle", "pair", "mixed", "undetermined")
 FACETS = {"magnitude": "magnitude", "geometry_sort": "geometry", "role": "role", "basis_sort": "basis"}
-SHOWN = 8
+SHOWN = 12
 CONTROLS = {"permute": "permuted", "shift": "shifted in circles"}
 BASIS = {
     "lexical": "explained by the token alone",
@@ -59,6 +59,7 @@ def show(summary: Summary) -> None:
         _stars(summary),
         ("Fully connected communities", summary.best["fully connected"], _clique),
         ("Parents that their children explain", summary.best["parents"], _parent),
+        ("Figures that sets of features hold, found without a list of words", summary.manifolds, _manifold),
     ):
         console.print()
         _heading(console, title)
@@ -200,6 +201,13 @@ def _parent(row: dict[str, Any]) -> Text:
 def _clique(row: dict[str, Any]) -> Text:
     return _line(None, row["members"], f"density {row['density']:.2f}, mean φ {row['strength']:.2f}, "
                  f"{row['level']} {row['cluster']}")  # fmt: skip
+
+
+def _manifold(row: dict[str, Any]) -> Text:
+    order = f", in the order of the {row['cyclic_list']} p {row['order_p']:.1g}" if row["cyclic_list"] else ""
+    return _line(row["geometry"], row["order"], f"{row['size']} features, p {row['p']:.2g}, q {row['q']:.2g} against "
+                 f"random points of the same covariance{order}; on shuffled firings {row['shuffled_claims']} are "
+                 "claimed")  # fmt: skip
 
 
 def _line(hub: str | None, others: list[str], evidence: str) -> Text:

@@ -39,6 +39,8 @@ class Summary:
         Subgraphs by (`real` or `rewired`), by level or `ego`, by class; `real` is the database's.
     sorts : list of dict
         Rows of the census of features: facet, value, count, share, low, high; without its cells.
+    manifolds : list of dict
+        Rings, lines and other figures that sets of features hold, with what the rule and its control say.
     best : dict
         The best few of each sort, with the captions of hub and leaves or of members.
     stages : dict
@@ -50,6 +52,7 @@ class Summary:
     figures: dict[str, Any]
     census: dict[str, dict[str, dict[str, int]]]
     sorts: list[dict[str, Any]]
+    manifolds: list[dict[str, Any]]
     best: dict[str, list[dict[str, Any]]]
     stages: dict[str, dict[str, float]]
     browser: str
@@ -74,6 +77,7 @@ def summarise(run: Run, driver: neo4j.Driver, *, name: str, server: ServerInfo, 
         figures=_figures(run, name),
         census={"real": _by_subgraph(rows("shape_census")), "rewired": _rewired(run)},
         sorts=[row for row in run.artifact("57-census").table("feature_census").to_pylist() if row["facet"] != "all"],
+        manifolds=_manifolds(run),
         best=best,
         stages={stage: _cost(run, stage) for stage in STAGES},
         browser=_address(server, name, drawn[0] if drawn else None),
@@ -100,6 +104,13 @@ def _figures(run: Run, name: str) -> dict[str, Any]:
         "clustering": run.artifact("50-structure").results["clustering"],
         "ego_basis": run.artifact("50-structure").results["ego_basis"],
     }  # fmt: skip
+
+
+def _manifolds(run: Run) -> list[dict[str, Any]]:
+    """Return the figures that are claimed, each with how many the same search claims on shuffled firings."""
+    rings = run.artifact("52-rings")
+    rows = [row for row in rings.table("manifolds").to_pylist() if row["geometry"] != "undetermined"]
+    return [row | {"shuffled_claims": rings.results["shuffled_claims"]} for row in rows]
 
 
 def _by_subgraph(rows: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
