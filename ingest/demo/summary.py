@@ -40,7 +40,7 @@ class Summary:
     sorts : list of dict
         Rows of the census of features: facet, value, count, share, low, high; without its cells.
     manifolds : list of dict
-        Rings, lines and other figures that sets of features hold, with what the rule and its control say.
+        Rings, arcs, lines and helices that sets of features hold, with what the rule and its control say.
     best : dict
         The best few of each sort, with the captions of hub and leaves or of members.
     stages : dict
@@ -109,7 +109,8 @@ def _figures(run: Run, name: str) -> dict[str, Any]:
 def _manifolds(run: Run) -> list[dict[str, Any]]:
     """Return the figures that are claimed, each with how many the same search claims on shuffled firings."""
     rings = run.artifact("52-rings")
-    rows = [row for row in rings.table("manifolds").to_pylist() if row["geometry"] != "undetermined"]
+    named = ("undetermined", "simplex")  # the one is no claim, the other is not tested
+    rows = [row for row in rings.table("manifolds").to_pylist() if row["geometry"] not in named]
     return [row | {"shuffled_claims": rings.results["shuffled_claims"]} for row in rows]
 
 
