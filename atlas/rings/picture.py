@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 SIZE, MARGIN, GAP, HEAD = 380, 62, 24, 64
+LABEL = 30, 13  # width and height that a label is given
 INK, FAINT, POINT, OTHER, MEMBER = "#222", "#bbb", "#4c9a6a", "#c9a24c", "#7a8fb5"
 
 
@@ -59,12 +60,17 @@ def _points(items: Sequence[Mapping[str, Any]], *, closed: bool) -> list[str]:
     body = [f'<polyline points="{path}" fill="none" stroke="{FAINT}"/>']
     body += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="none" stroke="{OTHER}"/>' for x, y in others]
     centre = np.array([SIZE / 2, HEAD + SIZE / 2])
+    labels: list[tuple[float, float]] = []
     for one, (x, y) in zip(items, places, strict=True):
         out = np.array([x, y]) - centre
         dx, dy = out / max(float(np.hypot(*out)), 1e-9) * 14
         anchor = "start" if dx > 5 else "end" if dx < -5 else "middle"
         body.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{POINT}"/>')
-        body.append(f'<text x="{x + dx:.1f}" y="{y + dy + 4:.1f}" text-anchor="{anchor}">{escape(one["item"])}</text>')
+        across, down = x + dx, y + dy + 4
+        while any(abs(across - other) < LABEL[0] and abs(down - below) < LABEL[1] for other, below in labels):
+            down += LABEL[1] if dy > 0 else -LABEL[1]  # outwards, past a label that is there
+        labels.append((across, down))
+        body.append(f'<text x="{across:.1f}" y="{down:.1f}" text-anchor="{anchor}">{escape(one["item"])}</text>')
     return body
 
 
