@@ -14,7 +14,7 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
 """Eight colours that remain apart in every common colour blindness (Okabe and Ito 2008)."""
-GREY, SILVER, PALE = "#5A5A5A", "#A5ABB6", "#DDE0E4"
+GREY, SILVER, PALE = "#5A5A5A", "#A5ABB6", "#D9DCE1"
 _WHITE = "#FFFFFF"
 
 
@@ -103,7 +103,7 @@ RELATIONSHIP_STYLES: dict[str, RelationshipStyle] = {
     "IN_PEER_CLUSTER": RelationshipStyle(PALE),
     "FIRES_IN": RelationshipStyle(SILVER),
     "SEEN_IN": RelationshipStyle(SILVER),
-    "ON_MANIFOLD": RelationshipStyle(PURPLE, 2),
+    "ON_MANIFOLD": RelationshipStyle(GREEN, 2),
     "ABSORBS": RelationshipStyle(VERMILION, 4),
     "COMBINES": RelationshipStyle(ORANGE, 2, caption=True),
     "COMPARED_WITH": RelationshipStyle(BLACK, 2, caption=True),

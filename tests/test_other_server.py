@@ -16,7 +16,7 @@ import pytest
 from graph_checks import empty, export, values
 from server_checks import bound, invoke
 from small_atlas import by_hand
-from test_queries import OF_NO_PLUGIN, asked
+from test_queries import ASKED, asked
 
 from atlas.errors import InputError
 from atlas.ingest.connection import managed_target, open_driver
@@ -95,7 +95,7 @@ def test_graph_is_the_same(both: Both) -> None:
         assert values(both.other, f"SHOW {kind} {made}") == values(both.suite, f"SHOW {kind} {made}")
 
 
-@pytest.mark.parametrize("query", OF_NO_PLUGIN, ids=lambda query: query.name)
+@pytest.mark.parametrize("query", ASKED, ids=lambda query: query.name)
 def test_answers_are_the_same_and_no_server_has_a_remark(both: Both, query: Query) -> None:
     """Rows, their order and their types, on the newer server in Cypher 25 unless the header says otherwise."""
     older = run(both.of_line("5.26"), query, asked(query))

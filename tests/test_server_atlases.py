@@ -18,7 +18,7 @@ from atlas.schema import SCHEMA_VERSION
 
 pytestmark = pytest.mark.neo4j
 ATLAS = [sys.executable, "-m", "atlas", "db"]
-COUNTS = {"PeerCluster": 3, "Cluster": 11, "Edge": 54, "Feature": 54, "Atlas": 1}
+COUNTS = {"Manifold": 2, "Context": 3, "PeerCluster": 3, "Cluster": 11, "Edge": 54, "Feature": 54, "Atlas": 1}
 OF_HAND = {
     "name": "hand", "model": "a model", "hook_name": "blocks.9.hook_resid_post", "n_tokens": 1000, "n_edges": 51,
     "complete": True, "schema_version": SCHEMA_VERSION,
@@ -90,7 +90,7 @@ def test_a_removal_asks_and_counts_first(two, server_home):
     assert export(two, "hand") == before
     done = atlas("drop-atlas", "hand", "--home", server_home, "--yes")
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "label\tremoved\nPeerCluster\t3\nCluster\t11\nEdge\t54\nFeature\t54\nAtlas\t1\n"
+    assert done.stdout == "label\tremoved\nManifold\t2\nContext\t3\nPeerCluster\t3\nCluster\t11\nEdge\t54\nFeature\t54\nAtlas\t1\n"
     assert "Traceback" not in done.stderr
     assert values(two, "MATCH (n) RETURN count(n)") == [(0,)]
 
