@@ -130,7 +130,7 @@ def test_the_command_puts_a_control_beside(run_directory: Path, tmp_path: Path) 
     runner = CliRunner()
     alone = runner.invoke(cli, ["census", "--run", str(run_directory), "--facet", "role"])
     assert alone.exit_code == 0, alone.output
-    assert alone.output.splitlines()[0] == "facet\tvalue\tcount\tshare\tlow\thigh"
+    assert alone.stdout.splitlines()[0] == "facet\tvalue\tcount\tshare\tlow\thigh"
     asked = ["census", "--run", str(run_directory), "--control", str(run_directory / "absent")]
     assert runner.invoke(cli, asked).exit_code == 2
     with Run(tmp_path) as run:
