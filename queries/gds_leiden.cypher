@@ -27,12 +27,13 @@ WITH count(*) AS formers
 MATCH (a:Feature {atlas: $atlas})-[r:CO_OCCURS]->(b:Feature)
 WITH gds.graph.project('feature atlas ' + $atlas, a, b, {relationshipProperties: r {.phi}},
                        {undirectedRelationshipTypes: ['*']}) AS projected
+WHERE projected.graphName IS NOT NULL  // of an atlas without edges there is nothing to project
 CALL gds.leiden.stream(projected.graphName, {
   relationshipWeightProperty: 'phi', gamma: $gamma, randomSeed: $seed, concurrency: 1
 }) YIELD nodeId, communityId
 WITH communityId, collect(gds.util.asNode(nodeId)) AS members
 WITH collect({number: communityId, members: members}) AS communities
-CALL gds.graph.drop('feature atlas ' + $atlas) YIELD graphName
+CALL gds.graph.drop('feature atlas ' + $atlas, false) YIELD graphName
 UNWIND communities AS community
 UNWIND community.members AS f
 MATCH (f)-[:IN_CLUSTER]->(c:Cluster {level: $level})

@@ -223,6 +223,7 @@ def test_configuration_is_closed_and_has_no_key_twice() -> None:
     assert len(keys) == len(set(keys))
     assert "0.0.0.0" not in text
     assert "server.bolt.advertised_address=127.0.0.1:17687" in text
+    assert "dbms.security.procedures.unrestricted=gds.*" in text.splitlines()  # what gds_leiden needs of a plugin
     assert config.read_ports(text) == config.Ports(17687, 17474)
     assert config.read_ports("# nothing") is None
 

@@ -158,6 +158,8 @@ def render(ports: Ports, memory: Memory, line: Line) -> str:
         "internal.server.bolt.thread_pool_shutdown_wait_time": "1s",
         "dbms.usage_report.enabled": "false",
         "client.allow_telemetry": "false",
+        # Graph Data Science reads the store below Cypher. It is there only where somebody put it into `plugins`.
+        "dbms.security.procedures.unrestricted": "gds.*",
         **line.settings,
     }
     return "\n".join([HEADER, *(f"{key}={value}" for key, value in settings.items()), ""])
