@@ -16,6 +16,7 @@ from atlas.errors import DatabaseError, InputError
 from atlas.files import write_json
 from atlas.ingest.directions import write_directions
 from atlas.ingest.graph_links import link, unlink
+from atlas.ingest.graph_room import Size, check_room
 from atlas.ingest.graph_rows import Rows, as_lists, as_maps
 from atlas.ingest.graph_sources import artifacts_of
 from atlas.ingest.graph_tables import LINKS, NODE_TABLES
@@ -89,6 +90,7 @@ def load_run(
     target: str,
     database: str | None = None,
     replace: bool = False,
+    limits: Size | None = None,
     batch: int = BATCH,
 ) -> tuple[Receipt, Artifact]:
     """Return the receipt of loading a run's atlas, and the artifact `60-neo4j` that keeps it.
@@ -106,7 +108,7 @@ def load_run(
         As `load`.
     """
     artifacts = artifacts_of(run)
-    receipt = load(artifacts, driver, name=name, database=database, replace=replace, batch=batch)
+    receipt = load(artifacts, driver, name=name, database=database, replace=replace, limits=limits, batch=batch)
     return receipt, keep(run, receipt, target=target, inputs=tuple(Rows(artifacts, name).artifacts))
 
 
@@ -132,6 +134,7 @@ def load(
     name: str,
     database: str | None = None,
     replace: bool = False,
+    limits: Size | None = None,
     batch: int = BATCH,
 ) -> Receipt:
     """Return the receipt of loading an atlas and classifying its subgraphs.
@@ -150,6 +153,8 @@ def load(
         Name of the database; None is the server's default.
     replace
         Whether an atlas of that name from other artifacts is updated, and what it no longer has removed.
+    limits
+        What the database takes at most, `graph_room.limits_of` its address; None is no limit.
     batch
         Rows of a transaction.
 
@@ -159,7 +164,7 @@ def load(
         The name cannot be used, or is taken by an atlas from other artifacts.
     DatabaseError
         The database refuses (that it cannot be reached, the driver's errors say); it holds an atlas of
-        another schema version; or it wrote another number of rows than it was sent.
+        another schema version; the atlas is too large for it; or it wrote another number of rows than it was sent.
     """
     check_name(name)
     if batch < 1:
@@ -171,6 +176,8 @@ def load(
         expected = rows.expected()
         receipt = present(driver, writer, rows, expected, replace=replace, database=database)
         if receipt is None:
+            if limits is not None:
+                check_room(driver, writer, rows, expected, artifacts, limits=limits, database=database)
             constrain(writer)
             _write(writer, rows, expected)
             removed = _sweep(writer, rows)

@@ -259,6 +259,8 @@ naming = options(
     click.option("--bulk", is_flag=True,
                  help="Import into an empty database of the managed server, which is stopped meanwhile: many times as "
                  "fast."),
+    click.option("--aura-limits/--no-aura-limits", default=True, show_default=True,
+                 help="Of a server of Aura: refuse what is more than Aura Free takes; --no says that it is larger."),
 )  # fmt: skip
 
 

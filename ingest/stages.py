@@ -196,7 +196,9 @@ def stage_census(run: Run, *, seed: int = 0) -> Artifact:
     return census(run, seed=seed)
 
 
-def stage_graph(run: Run, *, name: str | None = None, replace: bool = False, bulk: bool = False) -> Artifact:
+def stage_graph(
+    run: Run, *, name: str | None = None, replace: bool = False, bulk: bool = False, aura_limits: bool = True
+) -> Artifact:
     """Return `60-neo4j`, loaded into the server that the environment names, or the managed one."""
     name = name or run.path.resolve().name
     if bulk:
@@ -207,6 +209,7 @@ def stage_graph(run: Run, *, name: str | None = None, replace: bool = False, bul
         return bulk_run(run, name=name)[1]
     from atlas.ingest.connection import open_driver, resolve_target
     from atlas.ingest.graph import load_run
+    from atlas.ingest.graph_room import limits_of
 
     target = resolve_target()
     logger.info("graph: into %s", target)
@@ -218,6 +221,7 @@ def stage_graph(run: Run, *, name: str | None = None, replace: bool = False, bul
             target=str(target),
             database=target.database,
             replace=replace,
+            limits=limits_of(target.uri) if aura_limits else None,
         )
     return artifact
 
@@ -245,7 +249,7 @@ STAGES: tuple[Stage, ...] = (
     (stage_replication, ("memory", "threads", "seed")),
     (stage_behaviour, ("seed",)),
     (stage_census, ("seed",)),
-    (stage_graph, ("name", "replace", "bulk")),
+    (stage_graph, ("name", "replace", "bulk", "aura_limits")),
 )
 """Every stage in order, with the options that it takes."""
 NAMES: tuple[str, ...] = tuple(stage.__name__.removeprefix("stage_") for stage, _ in STAGES)
