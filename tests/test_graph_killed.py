@@ -25,10 +25,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_kills_at_random_moments_change_no_graph(home, tmp_path):
-    """Five rounds, one of which kills the server (a script does 100)."""
-    loads, servers = kills(home, tmp_path, times=5, seed=0)
+    """Ten rounds, two of which kill the server (a script does 100)."""
+    loads, servers = kills(home, tmp_path, times=10, seed=0)
     assert loads >= 1, "every kill came after the end: the rounds prove little"
-    assert servers <= 1
+    assert servers <= 2
 
 
 def test_fault_64_a_full_disk_is_said_and_what_is_loaded_is_kept(home, tmp_path):
