@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from atlas.ingest.graph_read import Tables
+from atlas.ingest.graph_read import READ, Tables
 from atlas.schema.fields import LEVELS
 
 Indices = npt.NDArray[np.int64]
@@ -40,8 +40,9 @@ class Derived:
         for level in LEVELS:
             number = self._inside(level)
             some = np.flatnonzero(number >= 0)
-            columns = {"a": a[some], "b": b[some], "level": [level] * len(some), "cluster": number[some]}
-            yield _batch(columns)
+            for first in range(0, len(some), READ):
+                part = some[first : first + READ]
+                yield _batch({"a": a[part], "b": b[part], "level": [level] * len(part), "cluster": number[part]})
 
     def n_parts(self) -> int:
         """Return how many `:PART_OF` there are."""

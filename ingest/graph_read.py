@@ -17,7 +17,8 @@ from atlas.artifacts import Artifact
 from atlas.schema import TABLES
 from atlas.schema.fields import LEVELS
 
-_READ = 8192  # rows of a table in memory at once
+READ = 8192
+"""Rows of a table in memory at once."""
 _BUFFER = 1 << 16  # bytes of a column that are read ahead; without it a whole row group is
 
 Columns = dict[str, "pa.Array[Any]"]
@@ -57,7 +58,7 @@ class Tables:
         wanted = set(columns)
         with pq.ParquetFile(self._path(name), pre_buffer=False, buffer_size=_BUFFER) as file:
             known = [column for column in file.schema_arrow.names if column in wanted]
-            yield from file.iter_batches(batch_size=_READ, columns=known)
+            yield from file.iter_batches(batch_size=READ, columns=known)
 
     def beside(self, names: Iterable[str], batch: pa.RecordBatch, wanted: Iterable[str]) -> Columns:
         """Return what other tables say of a batch's rows: their columns by name, of two of one name the first."""

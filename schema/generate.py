@@ -113,41 +113,53 @@ def remove_vectors(label: str) -> str:
 
 
 def edge_columns() -> tuple[str, ...]:
-    """Return what each of `$rows` of `create_edges` and `merge_edges` holds, in order.
+    """Return what each of `$rows` of an edge holds, in order.
 
     That is the uid of both forms, those of the ends (`start` has the lower index), and the properties of the `:Edge`,
-    among which are those of the relationship.
+    among which are those of the relationship; `merge_edges` takes all, `create_edges` says which.
     """
     return ("uid", "start", "end", *(field.name for field in loaded(NODES["Edge"])))
 
 
-def create_edges(kind: str) -> str:
-    """Return the statement that writes a batch of edges of a kind, none of which is there yet.
+def create_edges(kind: str) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Return the two statements that write a batch of edges of a kind, none of which is there yet.
 
-    One statement makes the relationship, the `:Edge` and its two `:ENDPOINT_OF`, so that neither form can be without
-    the other. Rows are lists: the server takes them in less time than maps.
+    The first makes the `:Edge` of each row, the second its relationship and its two `:ENDPOINT_OF`; beside each stand
+    the places of `edge_columns` whose values its rows hold. While the second writes a batch, the first writes the next.
+    Rows are lists: the server takes them in less time than maps.
     """
-    return "\n".join(
-        [
-            *_edge_ends(),
-            f"CREATE (a)-[:{kind} {_edge_properties(kind)}]->(b)",
-            f"CREATE (e:Edge {_edge_properties()})",
-            "CREATE (a)-[:ENDPOINT_OF]->(e)",
-            "CREATE (b)-[:ENDPOINT_OF]->(e)",
-            "RETURN count(*) AS written",
-        ]
+    columns = edge_columns()
+    of_node = ("uid", *(field.name for field in loaded(NODES["Edge"])))
+    of_relationship = ("uid", "start", "end", *(field.name for field in loaded(RELATIONSHIPS[kind])))
+    node = (
+        "UNWIND $rows AS row",
+        f"CREATE (e:Edge {_edge_properties(of_node)})",
+        "RETURN count(*) AS written",
+    )
+    relationship = (
+        *_edge_ends(),
+        "MATCH (e:Edge {uid: row[0]})",
+        f"CREATE (a)-[:{kind} {_edge_properties(of_relationship, kind)}]->(b)",
+        "CREATE (a)-[:ENDPOINT_OF]->(e)",
+        "CREATE (b)-[:ENDPOINT_OF]->(e)",
+        "RETURN count(*) AS written",
+    )
+    return tuple(
+        ("\n".join(lines), tuple(columns.index(name) for name in names))
+        for lines, names in ((node, of_node), (relationship, of_relationship))
     )
 
 
 def merge_edges(kind: str) -> str:
-    """Return the statement that writes a batch of edges of a kind over what is there."""
+    """Return the statement that writes a batch of edges of a kind, in both their forms, over what is there."""
+    columns = edge_columns()
     return "\n".join(
         [
             *_edge_ends(),
             f"MERGE (a)-[r:{kind} {{uid: row[0]}}]->(b)",
-            f"SET r += {_edge_properties(kind)}",
+            f"SET r += {_edge_properties(columns, kind)}",
             "MERGE (e:Edge {uid: row[0]})",
-            f"SET e += {_edge_properties()}",
+            f"SET e += {_edge_properties(columns)}",
             "MERGE (a)-[:ENDPOINT_OF]->(e)",
             "MERGE (b)-[:ENDPOINT_OF]->(e)",
             "RETURN count(*) AS written",
@@ -159,9 +171,8 @@ def _edge_ends() -> tuple[str, ...]:
     return ("UNWIND $rows AS row", "MATCH (a:Feature {uid: row[1]})", "MATCH (b:Feature {uid: row[2]})")
 
 
-def _edge_properties(kind: str | None = None) -> str:
-    """Return the map of the properties of a kind's relationship, or of the `:Edge`."""
-    columns = edge_columns()
+def _edge_properties(columns: tuple[str, ...], kind: str | None = None) -> str:
+    """Return the map of the properties of a kind's relationship, or of the `:Edge`, from rows of these columns."""
     names = ("uid", *(field.name for field in loaded(RELATIONSHIPS[kind] if kind else NODES["Edge"])))
     return "{" + ", ".join(f"{name}: row[{columns.index(name)}]" for name in names) + "}"
 
