@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("atlas")
 
 BATCH = 2_500
-"""Rows of a transaction. What one of 10,000 edges holds outlives the server's young generation, and the collector takes a
-fifth of the processor's time; at 2,500 a thirtieth."""
+"""Rows of a transaction: what one of 10,000 edges holds outlives the server's young generation, and the collector
+takes a fifth of the processor's time; at 2,500 a thirtieth."""
 _KEPT = ("atlas", "digest", "rows", "clusters", "egos")
 VERSIONS = "MATCH (a:Atlas) RETURN a.uid AS name, a.schema_version AS version"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
