@@ -305,6 +305,28 @@ def test_a_killed_load_is_made_good_by_the_next(clean, target, tmp_path):
     assert export(clean, "killed") == wanted
 
 
+ONE_FORM = {
+    "no edge as a relationship": ("MATCH (:Feature)-[r:CO_OCCURS|ENDPOINT_OF]->() DELETE r",),
+    "no edge as a node": ("MATCH (e:Edge) DETACH DELETE e",),
+    "the last relationships": ("MATCH (:Feature {index: 50})-[r:CO_OCCURS]-() DELETE r",),
+    "the first nodes": ("MATCH (e:Edge) WITH e ORDER BY e.a, e.b LIMIT 20 DETACH DELETE e",),
+}
+
+
+@pytest.mark.parametrize("lost", ONE_FORM)
+def test_edges_of_which_one_form_is_there_get_the_other(lost, clean, tmp_path):
+    """Both forms are written by two statements, a batch apart: what a kill leaves of either is completed."""
+    artifacts = by_hand().write(tmp_path)
+    load(artifacts, clean, name="hand")
+    wanted = export(clean, "hand")
+    for statement in ONE_FORM[lost]:
+        clean.execute_query(statement)
+    unfinish(clean, "hand")
+    assert export(clean, "hand") != wanted
+    load(artifacts, clean, name="hand", batch=7)
+    assert export(clean, "hand") == wanted
+
+
 class Narrow:
     """A session whose server gives a transaction memory for few rows: no setting of a shared server does that."""
 
@@ -340,6 +362,27 @@ def test_batches_shrink_to_what_the_server_has_memory_for(clean, caplog):
         with pytest.raises(DatabaseError, match="a single row needs more memory"):
             Writer(Narrow(session, 0), batch=4).write("Feature", merge_nodes("Feature"), rows[:4], total=4)
     assert values(clean, "MATCH (f:Feature) RETURN count(f), max(f.index)") == [(100, 99)]
+
+
+@pytest.mark.parametrize("small", [0, 1], ids=["nodes", "relationships"])
+def test_either_statement_of_an_edge_shrinks_its_batches(small, clean):
+    """Fault 62 of two statements at once: whichever is too large is halved, and the other goes on with as many."""
+    rows = [(place, -place) for place in range(50)]
+    node = ("UNWIND $rows AS row CREATE (:Edge {uid: row[0]}) RETURN count(*) AS written", (0, 1))
+    link = (
+        "UNWIND $rows AS row MATCH (e:Edge {uid: row[1]}) CREATE (e)-[:SELF {n: row[0]}]->(e) "
+        "RETURN count(*) AS written",
+        (1, 0),
+    )
+    with clean.session() as session, clean.session() as other:
+        sessions = [session, other]
+        sessions[small] = narrow = Narrow(sessions[small], 10)
+        writer = Writer(sessions[0], batch=40)
+        assert writer.create("edges", (node, link), rows, total=50, again="none", beside=sessions[1]) == 50
+    assert narrow.sizes[:4] == [40, 20, 10, 10]
+    assert writer.batch == 10
+    asked = "MATCH (e:Edge)-[r:SELF]->(e) RETURN count(r), count(DISTINCT e), count(CASE WHEN r.n = -e.uid THEN 1 END)"
+    assert values(clean, asked) == [(50, 50, 50)]
 
 
 def test_a_dropped_atlas_leaves_the_others(clean, tmp_path):
