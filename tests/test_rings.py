@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.rings import FeatureSet, Points, Rules, item_sets, measure, named, tried
-from atlas.rings.centroids import Centroids, Vocabulary, centroids, joined
+from atlas.rings.centroids import Centroids, Sums, Vocabulary, centroids, joined
 from atlas.rings.cyclic import match, order_p
 from atlas.rings.geometry import chance, closure, cosines, figures, random_frames, ring_statistic, simplex_share
 from atlas.rings.others import HELIX_AXES, bends, helix_scores
@@ -157,8 +156,9 @@ def known_of(means: np.ndarray, *, whole: np.ndarray | None = None) -> Centroids
         np.tile([0, 1], 10 * n_items).astype(np.int8),
         np.full((2, n_items), 10),
     )
-    half = sp.csc_array(means * 10)
-    return Centroids(vocabulary, (half, half), means.sum(0) * 20 if whole is None else whole)
+    slots = np.arange(2 * n_items)
+    sums = Sums.of(((slots, np.repeat(column * 10, 2)) for column in means.T), None)
+    return Centroids(vocabulary, sums, means.sum(0) * 20 if whole is None else whole)
 
 
 def test_items_are_where_a_set_fires_alike_and_nowhere_else() -> None:
@@ -196,11 +196,14 @@ def test_two_words_of_one_spelling_stay_apart() -> None:
     def fired(feature: int) -> tuple[np.ndarray, np.ndarray]:
         return rows[feature], np.ones(len(rows[feature]), np.float32)
 
-    found = joined(centroids(fired, Vocabulary.of(token_id, texts, half), 3, track=untracked))
+    spelled = Vocabulary.of(token_id, texts, half)
+    found = centroids(fired, spelled, 3, join=joined(fired, spelled, 3, track=untracked), track=untracked)
     assert found.vocabulary.names == ("May", "may", "june")
     assert found.vocabulary.n.tolist() == [[15, 15, 32], [15, 15, 32]]
-    assert found.means.toarray().tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
-    assert found.shares(np.array([2])).tolist() == [0, 0, 1]
+    means = [found.strength(np.array([feature])).tolist() for feature in range(3)]
+    assert means == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    (about,) = found.about([np.array([2])], min_share=0.5, among=np.ones(3, bool))
+    assert about.tolist() == [2]
 
 
 def test_known_lists_are_matched_in_any_spelling() -> None:
