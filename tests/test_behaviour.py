@@ -115,7 +115,7 @@ def test_components_are_those_of_the_rebuilt_activations(tmp_path: Path) -> None
     directions = rng.standard_normal((6, 10))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     fired = Fired.of(half, members, np.zeros(half.firings.n_tokens, np.int32))
-    weights = components(covariance(fired, 6), directions @ directions.T)
+    weights = components(covariance([fired], 6), directions @ directions.T)
     activations = dense(half)[fired.tokens]
     rebuilt = activations @ directions
     rebuilt -= rebuilt.mean(0)
