@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atlas.ranking import largest
 from atlas.rings import FeatureSet, Points, Rules, item_sets, measure, named, tried
 from atlas.rings.centroids import Centroids, Sums, Vocabulary, centroids, joined
 from atlas.rings.cyclic import match, order_p
@@ -256,3 +259,38 @@ def test_the_picture_holds_every_item_escaped() -> None:
     assert {"<0>", "<5>"} <= set(said)
     assert sum(one.tag.endswith("circle") for one in root.iter()) == 13
     assert sum(one.tag.endswith("line") and not one.tag.endswith("polyline") for one in root.iter()) == 2
+
+
+def test_item_means_lie_on_disk(tmp_path: Path) -> None:
+    """Three million numbers, 38 MB on disk, are made and asked for with less than 6 MiB of arrays; as in memory."""
+    rng = np.random.default_rng(0)
+    n_tokens, n_items, d_sae = 100_000, 5_000, 400
+    token_id, half = rng.permutation(np.repeat(np.arange(n_items), 20)), np.tile([0, 1], n_tokens // 2).astype(np.int8)
+    vocabulary = Vocabulary.of(token_id, {item: f" w{item}" for item in range(n_items)}, half)
+
+    def fired(feature: int) -> tuple[np.ndarray, np.ndarray]:
+        rows = np.flatnonzero(np.random.default_rng(feature).random(n_tokens) < 0.15)
+        return rows, np.ones(len(rows), np.float32)
+
+    held = centroids(fired, vocabulary, d_sae, track=untracked)
+    sets, items = [np.arange(30), np.arange(370, 400)], [np.arange(6), np.arange(50, 60)]
+    known = [held.strength(features) for features in sets]
+    wanted = held.about(items, min_share=0.0013, among=np.ones(d_sae, bool))
+    tracemalloc.start()
+    found = centroids(fired, vocabulary, d_sae, room=tmp_path / "sums", track=untracked)
+    strengths = [found.strength(features) for features in sets]
+    about = found.about(items, min_share=0.0013, among=np.ones(d_sae, bool))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) > 35e6
+    assert peak < 6 * 2**20
+    assert (np.array(strengths) == np.array(known)).all()
+    assert [one.tolist() for one in about] == [one.tolist() for one in wanted]
+    assert all(0 < len(one) < d_sae for one in about)
+
+
+@given(values=st.lists(st.integers(0, 5), min_size=1, max_size=40), k=st.integers(1, 45))
+def test_the_largest_are_as_a_stable_sort_has_them(values: list[int], k: int) -> None:
+    """Of equal values the first, whether some or all of them are among the k."""
+    whole = np.array(values, np.float64)
+    assert largest(whole, k).tolist() == np.argsort(-whole, kind="stable")[:k].tolist()
