@@ -87,8 +87,10 @@ def permuted_points(
         rows.append(place[own[on]])
         columns.append(np.full(int(on.sum()), column))
         values.append(activations[on])
-    shape = len(tokens), len(candidate.features)
-    activation = sp.csr_array((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
+    row, column, value = (np.concatenate(parts) for parts in (rows, columns, values))
+    order = np.argsort(row, kind="stable")
+    row, column, value = row[order], column[order], value[order].astype(np.float64)
+    width = len(candidate.features)
     rng = np.random.default_rng(list(seed))
     k = len(candidate.items)
     n = vocabulary.n[:, candidate.items].astype(np.float64)
@@ -98,10 +100,8 @@ def permuted_points(
         drawn = label.copy()
         for side in (0, 1):
             drawn[half == side] = rng.permutation(drawn[half == side])
-        sums = sp.csr_array(
-            (np.ones(len(tokens)), (half * k + drawn, np.arange(len(tokens)))), shape=(2 * k, len(tokens))
-        ) @ activation  # fmt: skip
-        means = sums.toarray().reshape(2, k, -1) / n[:, :, None]
+        cell = ((half * k + drawn) * width)[row] + column
+        means = np.bincount(cell, value, minlength=2 * k * width).reshape(2, k, width) / n[:, :, None]
         found.append(_points(known, candidate.items, means[0], means[1], own_directions))
     return found
 

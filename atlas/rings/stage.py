@@ -184,22 +184,24 @@ class _Work:
 
     def _rows(self, real: _Search, chance: Centroids, directions: Directions) -> list[Row]:
         rows = []
-        for number, (candidate, judged) in enumerate(zip(real.candidates, real.judged, strict=True)):
-            items = candidate.kind == "items"
-            if not items and judged.geometry == "undetermined":
-                continue  # hundreds of sets of members of which nothing is claimed: counted
-            rows.append(
-                Row(
-                    candidate,
-                    judged,
-                    real.known if items else None,
-                    directions,
-                    self._shuffled_variance(candidate, chance, directions) if items else None,
-                    self._permuted(number, real, directions) if items and judged.geometry in TESTED else None,
-                    self.rules,
-                    (self.seed, 2, number),
+        with self.track("rings, permuted", total=len(real.candidates), unit="candidates") as advance:
+            for number, (candidate, judged) in enumerate(zip(real.candidates, real.judged, strict=True)):
+                advance(1)
+                items = candidate.kind == "items"
+                if not items and judged.geometry == "undetermined":
+                    continue  # hundreds of sets of members of which nothing is claimed: counted
+                rows.append(
+                    Row(
+                        candidate,
+                        judged,
+                        real.known if items else None,
+                        directions,
+                        self._shuffled_variance(candidate, chance, directions) if items else None,
+                        self._permuted(number, real, directions) if items and judged.geometry in TESTED else None,
+                        self.rules,
+                        (self.seed, 2, number),
+                    )
                 )
-            )
         return rows
 
     def _permuted(self, number: int, real: _Search, directions: Directions) -> float:
