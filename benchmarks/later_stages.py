@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,7 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a file, it finds the other benchmarks, too
 
-from atlas.artifacts import Run, Spec, load_manifest
+from atlas.artifacts import Run, Spec
 from atlas.association.testing import Gates
 from atlas.communities.stage import DECODER_TREE, backbone
 from atlas.files import write_arrays, write_table
@@ -354,9 +355,9 @@ def _word(item: int) -> str:
     return f" {letters}"
 
 
-def watched(command: Sequence[str]) -> tuple[float, int, int]:
-    """Return seconds of a command on one thread, and its largest memory, whole and without mapped files."""
-    started = time.perf_counter()
+def watched(command: Sequence[str]) -> tuple[float, float, int, int]:
+    """Return seconds of a command on one thread, those of the processor, and its largest memory, whole and unmapped."""
+    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     whole = own = 0
     one = dict.fromkeys(("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | one) as process:
@@ -368,7 +369,9 @@ def watched(command: Sequence[str]) -> tuple[float, int, int]:
             time.sleep(0.05)
     if process.returncode:
         raise click.ClickException(f"{' '.join(command)}: {process.returncode}")
-    return time.perf_counter() - started, whole, own
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - started, used, whole, own
 
 
 def used(directory: Path) -> int:
@@ -408,16 +411,14 @@ def main(stages: tuple[str, ...], plant: bool, **given: Any) -> None:
         click.echo(f"planted in {time.perf_counter() - started:.0f} s, {used(world.run) / 1e9:.2f} GB")
     n_firings = int(Firings(world.run / "10-activations").firing_count.sum())
     click.echo(f"{n_firings:,} firings, L0 {n_firings / world.tokens:.1f}")
-    click.echo(f"{'stage':12} {'seconds':>9} {'stage s':>9} {'peak MiB':>9} {'own MiB':>9} {'disk MB':>9}")
+    click.echo(f"{'stage':12} {'seconds':>9} {'CPU s':>9} {'peak MiB':>9} {'own MiB':>9} {'disk MB':>9}")
     for name in stages or STAGES:
         directory = next((world.run / each for each in os.listdir(world.run) if each[3:] == name), None)
         if directory is not None:
             shutil.rmtree(directory)
-        seconds, whole, own = watched([*_ingest(world), name, "--run", str(world.run)])
+        seconds, busy, whole, own = watched([*_ingest(world), name, "--run", str(world.run)])
         directory = next(world.run / each for each in os.listdir(world.run) if each[3:] == name)
-        made = load_manifest(directory)
-        assert made is not None
-        click.echo(f"{name:12} {seconds:9.1f} {made.made['wall_seconds']:9.1f} {whole / 2**20:9.0f} "
+        click.echo(f"{name:12} {seconds:9.1f} {busy:9.1f} {whole / 2**20:9.0f} "
                    f"{own / 2**20:9.0f} {used(directory) / 1e6:9.1f}")  # fmt: skip
 
 
