@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -355,23 +354,26 @@ def _word(item: int) -> str:
     return f" {letters}"
 
 
-def watched(command: Sequence[str]) -> tuple[float, float, int, int]:
-    """Return seconds of a command on one thread, those of the processor, and its largest memory, whole and unmapped."""
-    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    whole = own = 0
+def watched(command: Sequence[str]) -> tuple[float, float, float, int]:
+    """Return a command's seconds on one thread, those of the processor, its peak memory, and the same without files.
+
+    The peak counts pages of mapped files, which the system takes back when it needs them; what is left without them is
+    looked at twenty times a second, and a short peak may be missed.
+    """
+    started, own = time.perf_counter(), 0
     one = dict.fromkeys(("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | one) as process:
-        watch = psutil.Process(process.pid)
-        while process.poll() is None:
-            with contextlib.suppress(psutil.Error):
-                memory = watch.memory_info()
-                whole, own = max(whole, memory.rss), max(own, memory.rss - memory.shared)
-            time.sleep(0.05)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | one)
+    watch, ended = psutil.Process(process.pid), 0
+    while not ended:
+        ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+        with contextlib.suppress(psutil.Error):
+            memory = watch.memory_info()
+            own = max(own, memory.rss - memory.shared)
+        time.sleep(0.05)
+    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise click.ClickException(f"{' '.join(command)}: {process.returncode}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return time.perf_counter() - started, used, whole, own
+    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, own
 
 
 def used(directory: Path) -> int:
@@ -418,7 +420,7 @@ def main(stages: tuple[str, ...], plant: bool, **given: Any) -> None:
             shutil.rmtree(directory)
         seconds, busy, whole, own = watched([*_ingest(world), name, "--run", str(world.run)])
         directory = next(world.run / each for each in os.listdir(world.run) if each[3:] == name)
-        click.echo(f"{name:12} {seconds:9.1f} {busy:9.1f} {whole / 2**20:9.0f} "
+        click.echo(f"{name:12} {seconds:9.1f} {busy:9.1f} {whole:9.0f} "
                    f"{own / 2**20:9.0f} {used(directory) / 1e6:9.1f}")  # fmt: skip
 
 
