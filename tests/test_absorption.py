@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from atlas.absorption import Limits, absorb
+from atlas.absorption import Limits, absorb, hedging
 from atlas.absorption.counted import Counted
 from atlas.absorption.directions import Directions, near_pairs, random_directions
 from atlas.absorption.measured import Pairs, Silence
@@ -292,3 +293,20 @@ def test_the_same_seed_gives_the_same_tables(tmp_path: Path) -> None:
     given = planted(np.random.default_rng(0))
     first, second = (stage(tmp_path / name, *given) for name in ("one", "two"))
     assert first.files == second.files
+
+
+def test_the_nearest_pairs_are_kept_whatever_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 1,200 pairs the 40 whose smaller cosine is largest, and how many reach each cut: as if all were held."""
+    rng = np.random.default_rng(4)
+    decoder = unit(rng.standard_normal((60, 3)))
+    directions = Directions(decoder, unit(decoder + 0.3 * rng.standard_normal((60, 3))), False)
+    whole = hedging._Near.of(directions, lambda amount: None)
+    least = whole.cosines.min(1)
+    assert len(least) > 400
+    assert whole.reached.tolist() == [(least >= cut).sum() for cut in hedging.CUTS]
+    kept = np.sort(np.argsort(-least, kind="stable")[:40])
+    monkeypatch.setattr(hedging, "MOST", 40)
+    monkeypatch.setattr(hedging, "near_pairs", functools.partial(near_pairs, cells=200))
+    found = hedging._Near.of(directions, lambda amount: None)
+    assert found.reached.tolist() == whole.reached.tolist()
+    assert (found.a.tolist(), found.b.tolist()) == (whole.a[kept].tolist(), whole.b[kept].tolist())

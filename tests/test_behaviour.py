@@ -14,6 +14,7 @@ from scipy.stats import chi2_contingency, rankdata
 from worlds import store
 
 from atlas.artifacts import Run
+from atlas.behaviour import means
 from atlas.behaviour.agreement import agreement, cramers_v, mutual_information
 from atlas.behaviour.evidence import Evidence, Subgraph, components, covariance, gather_evidence, judged
 from atlas.behaviour.held_out import Fired, HeldOut
@@ -115,7 +116,7 @@ def test_components_are_those_of_the_rebuilt_activations(tmp_path: Path) -> None
     directions = rng.standard_normal((6, 10))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     fired = Fired.of(half, members, np.zeros(half.firings.n_tokens, np.int32))
-    weights = components(covariance(fired, 6), directions @ directions.T)
+    weights = components(covariance([fired], 6), directions @ directions.T)
     activations = dense(half)[fired.tokens]
     rebuilt = activations @ directions
     rebuilt -= rebuilt.mean(0)
@@ -343,3 +344,31 @@ def test_rival_readings_are_planted_as_they_are_called() -> None:
             early.append(level[(level > 0) & (place < 20)].mean())
             late.append(level[(level > 0) & (place > 150)].mean())
     assert np.mean(early) > np.mean(late) + 0.3
+
+
+@pytest.mark.parametrize("most", [1, 50, 10_000])
+def test_a_covariance_is_the_same_by_runs_of_tokens(most: int, tmp_path: Path) -> None:
+    """To the last bit, however few firings are held at once; no token is left out or comes twice."""
+    half = half_of(tmp_path, *drawn(1))
+    members, scratch = np.arange(6), np.zeros(half.firings.n_tokens, np.int32)
+    whole = Fired.of(half, members, scratch)
+    parts = list(Fired.windows(half, members, scratch, most=most))
+    assert np.concatenate([part.tokens for part in parts]).tolist() == whole.tokens.tolist()
+    assert np.concatenate([part.member for part in parts]).tolist() == whole.member.tolist()
+    assert (covariance(parts, 6) == covariance([whole], 6)).all()
+
+
+def test_items_of_means_are_the_same_by_parts_of_the_vocabulary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two items at a time, and all at once."""
+    firing, items = drawn(2)
+    half = half_of(tmp_path, firing, items)
+    directions = np.random.default_rng(0).standard_normal((6, 8)).astype(np.float32)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    known: dict[str, Any] = {"names": [f"w{i}" for i in range(6)], "seed": 0}
+    asked = half, [np.array([0, 1]), np.array([2, 5])], directions, np.arange(6)
+    whole = community_means(*asked, **known)
+    monkeypatch.setattr(means, "ROOM", 2 * 8 * 8)
+    assert community_means(*asked, **known) == whole
+    assert all(one.mean_items for one in whole)

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from worlds import World, fire, plan, store
 
@@ -17,7 +20,7 @@ from atlas.association.testing import Gates
 from atlas.communities import LEVELS, cluster
 from atlas.communities.bootstrap import bootstrapped_phi, persistence
 from atlas.communities.directions import choose_features, decoder_agreement
-from atlas.communities.stage import backbone, graph_of
+from atlas.communities.stage import backbone, graph_of, kept_edges
 from atlas.counting.stage import count
 from atlas.files import write_table
 from atlas.firings import Firings
@@ -262,3 +265,33 @@ def test_a_backbone_of_no_edge_or_one(edges: dict[tuple[int, int], Edge], tmp_pa
     assert found.table("membership").num_rows == 6 * len(edges)
     assert found.table("profile").num_rows >= 18
     assert found.results["decoder_ami"] == []
+
+
+def test_the_backbone_is_read_a_piece_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 2 million pairs one in a hundred is kept: their rows in order, with less than 24 MB held at any piece."""
+    n = 2_000_000
+    a, kept = np.arange(n), np.arange(n) % 100 == 7
+
+    def write(directory: Path) -> dict[str, Any]:
+        kinds = pa.array(np.where(np.arange(n) % 3 == 0, "EXCLUDES", "CO_OCCURS"))
+        kept_by = pa.array(np.where(kept, "phi", None), pa.string())
+        table = pa.table({"a": a, "b": a + 1, "kind": kinds, "phi": a / n, "phi_d": a / n, "kept_by": kept_by})
+        pq.write_table(table, directory / "edges.parquet", row_group_size=2**17)
+        return {}
+
+    with Run(tmp_path / "run") as run:
+        run.produce(Spec("30-edges", {}), write)
+        held, before, is_valid = [], pa.total_allocated_bytes(), pc.is_valid
+
+        def watched(column: Any) -> Any:
+            held.append(pa.total_allocated_bytes() - before)
+            return is_valid(column)
+
+        monkeypatch.setattr(pc, "is_valid", watched)
+        found = kept_edges(run, "CO_OCCURS", ("a", "phi"))
+    wanted = a[kept & (a % 3 != 0)]
+    assert found.column_names == ["a", "phi"]
+    assert found["a"].to_pylist() == wanted.tolist()
+    assert found["phi"].to_pylist() == (wanted / n).tolist()
+    assert len(held) > 10
+    assert max(held) < 24e6

@@ -43,6 +43,7 @@ LAYERS = (
     ("atlas.files",),
     ("atlas.schema",),
     ("atlas.tracking",),
+    ("atlas.ranking",),
     ("atlas.errors",),
     ("atlas.version", "atlas"),
 )

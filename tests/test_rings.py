@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atlas.ranking import largest
 from atlas.rings import FeatureSet, Points, Rules, item_sets, measure, named, tried
-from atlas.rings.centroids import Centroids, Vocabulary, centroids, joined
+from atlas.rings.centroids import Centroids, Sums, Vocabulary, centroids, joined
 from atlas.rings.cyclic import match, order_p
 from atlas.rings.geometry import chance, closure, cosines, figures, random_frames, ring_statistic, simplex_share
 from atlas.rings.others import HELIX_AXES, bends, helix_scores
@@ -157,8 +159,9 @@ def known_of(means: np.ndarray, *, whole: np.ndarray | None = None) -> Centroids
         np.tile([0, 1], 10 * n_items).astype(np.int8),
         np.full((2, n_items), 10),
     )
-    half = sp.csc_array(means * 10)
-    return Centroids(vocabulary, (half, half), means.sum(0) * 20 if whole is None else whole)
+    slots = np.arange(2 * n_items)
+    sums = Sums.of(((slots, np.repeat(column * 10, 2)) for column in means.T), None)
+    return Centroids(vocabulary, sums, means.sum(0) * 20 if whole is None else whole)
 
 
 def test_items_are_where_a_set_fires_alike_and_nowhere_else() -> None:
@@ -196,11 +199,14 @@ def test_two_words_of_one_spelling_stay_apart() -> None:
     def fired(feature: int) -> tuple[np.ndarray, np.ndarray]:
         return rows[feature], np.ones(len(rows[feature]), np.float32)
 
-    found = joined(centroids(fired, Vocabulary.of(token_id, texts, half), 3, track=untracked))
+    spelled = Vocabulary.of(token_id, texts, half)
+    found = centroids(fired, spelled, 3, join=joined(fired, spelled, 3, track=untracked), track=untracked)
     assert found.vocabulary.names == ("May", "may", "june")
     assert found.vocabulary.n.tolist() == [[15, 15, 32], [15, 15, 32]]
-    assert found.means.toarray().tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
-    assert found.shares(np.array([2])).tolist() == [0, 0, 1]
+    means = [found.strength(np.array([feature])).tolist() for feature in range(3)]
+    assert means == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    (about,) = found.about([np.array([2])], min_share=0.5, among=np.ones(3, bool))
+    assert about.tolist() == [2]
 
 
 def test_known_lists_are_matched_in_any_spelling() -> None:
@@ -253,3 +259,38 @@ def test_the_picture_holds_every_item_escaped() -> None:
     assert {"<0>", "<5>"} <= set(said)
     assert sum(one.tag.endswith("circle") for one in root.iter()) == 13
     assert sum(one.tag.endswith("line") and not one.tag.endswith("polyline") for one in root.iter()) == 2
+
+
+def test_item_means_lie_on_disk(tmp_path: Path) -> None:
+    """Three million numbers, 38 MB on disk, are made and asked for with less than 6 MiB of arrays; as in memory."""
+    rng = np.random.default_rng(0)
+    n_tokens, n_items, d_sae = 100_000, 5_000, 400
+    token_id, half = rng.permutation(np.repeat(np.arange(n_items), 20)), np.tile([0, 1], n_tokens // 2).astype(np.int8)
+    vocabulary = Vocabulary.of(token_id, {item: f" w{item}" for item in range(n_items)}, half)
+
+    def fired(feature: int) -> tuple[np.ndarray, np.ndarray]:
+        rows = np.flatnonzero(np.random.default_rng(feature).random(n_tokens) < 0.15)
+        return rows, np.ones(len(rows), np.float32)
+
+    held = centroids(fired, vocabulary, d_sae, track=untracked)
+    sets, items = [np.arange(30), np.arange(370, 400)], [np.arange(6), np.arange(50, 60)]
+    known = [held.strength(features) for features in sets]
+    wanted = held.about(items, min_share=0.0013, among=np.ones(d_sae, bool))
+    tracemalloc.start()
+    found = centroids(fired, vocabulary, d_sae, room=tmp_path / "sums", track=untracked)
+    strengths = [found.strength(features) for features in sets]
+    about = found.about(items, min_share=0.0013, among=np.ones(d_sae, bool))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) > 35e6
+    assert peak < 6 * 2**20
+    assert (np.array(strengths) == np.array(known)).all()
+    assert [one.tolist() for one in about] == [one.tolist() for one in wanted]
+    assert all(0 < len(one) < d_sae for one in about)
+
+
+@given(values=st.lists(st.integers(0, 5), min_size=1, max_size=40), k=st.integers(1, 45))
+def test_the_largest_are_as_a_stable_sort_has_them(values: list[int], k: int) -> None:
+    """Of equal values the first, whether some or all of them are among the k."""
+    whole = np.array(values, np.float64)
+    assert largest(whole, k).tolist() == np.argsort(-whole, kind="stable")[:k].tolist()

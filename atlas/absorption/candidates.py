@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from atlas.absorption.counted import Counted
-from atlas.absorption.directions import Directions, Floats, Integers, near_pairs, random_directions
+from atlas.absorption.directions import Directions, Integers, near_pairs, random_directions
 from atlas.absorption.measured import (
     Bools,
     Gates,
@@ -19,7 +20,7 @@ from atlas.absorption.measured import (
     passing,
     signature_gates,
 )
-from atlas.tracking import Track, untracked
+from atlas.tracking import Advance, Track, untracked
 
 MOST_RANDOM = 2048
 """Most features whose directions are drawn at random: the counts are then scaled to all."""
@@ -59,8 +60,8 @@ class _Screened:
 
     pairs: Pairs
     silence: Silence
-    near: Floats
-    """Decoder cosines of all pairs above the floor."""
+    near: Mapping[float, int]
+    """How many of all pairs reach each of the two decoder cosines that are asked for."""
     scale: float
     """What counts are multiplied with."""
 
@@ -90,13 +91,10 @@ def find_candidates(
     n_pairs = len(chosen) * (len(chosen) - 1) / 2
     draws = int(np.clip(np.ceil(ENOUGH_PAIRS / max(n_pairs, 1)), 1, MOST_DRAWS))
     scale = len(alive) * (len(alive) - 1) / 2 / max(n_pairs, 1) / draws
-    with track("absorption", total=draws + 1, unit="sets of directions") as advance:
-        real = _screen([directions.at(alive)], alive, counted, limits, 1.0)
-        advance(1)
-        random = _screen(
-            (random_directions(directions.at(chosen), rng) for _ in range(draws)), chosen, counted, limits, scale
-        )
-        advance(draws)
+    with track("absorption", total=len(alive) + draws * len(chosen), unit="directions") as advance:
+        real = _screen([directions.at(alive)], alive, counted, limits, 1.0, advance)
+        drawn = (random_directions(directions.at(chosen), rng) for _ in range(draws))
+        random = _screen(drawn, chosen, counted, limits, scale, advance)
     keep = np.flatnonzero(_passing(real, counted, limits))
     keep = keep[np.lexsort((real.pairs.parent[keep], real.pairs.child[keep]))]
     pairs = real.pairs.at(keep)
@@ -107,19 +105,22 @@ def find_candidates(
     return Found(pairs, silence, signature, control, float(_passing(random, counted, limits).sum()) * random.scale)
 
 
-def _screen(sets: Any, features: Integers, counted: Counted, limits: Limits, scale: float) -> _Screened:
+def _screen(
+    sets: Iterable[Directions], features: Integers, counted: Counted, limits: Limits, scale: float, advance: Advance
+) -> _Screened:
     """Return the pairs above the floor that pass what needs no counts: contribution, or the mark of the textbook."""
     n = counted.firing_count[features]
     parts: list[Pairs] = []
-    near: list[Floats] = []
+    near = dict.fromkeys((_asked(limits.min_cosine), _asked(limits.signature_cosine)), 0)
     with_encoder = False
     floor = min(limits.min_cosine, limits.signature_cosine)
     for directions in sets:
         with_encoder = directions.encoder is not None and not directions.tied
-        for a, b in near_pairs(directions.decoder, floor):
+        for a, b in near_pairs(directions.decoder, floor, advance=advance):
             first = n[a] >= n[b]
             some = Pairs.of(directions, features, counted, np.where(first, b, a), np.where(first, a, b))
-            near.append(some.decoder_cosine)
+            for cosine in near:
+                near[cosine] += int((some.decoder_cosine >= cosine).sum())
             keep = some.contribution >= limits.min_contribution
             if some.asymmetry is not None:
                 keep |= (some.decoder_cosine >= limits.signature_cosine) & (
@@ -127,7 +128,12 @@ def _screen(sets: Any, features: Integers, counted: Counted, limits: Limits, sca
                 )
             parts.append(some.at(keep))
     pairs = Pairs.joined(parts, with_encoder=with_encoder)
-    return _Screened(pairs, Silence.of(pairs, counted, limits), np.concatenate([np.zeros(0), *near]), scale)
+    return _Screened(pairs, Silence.of(pairs, counted, limits), near, scale)
+
+
+def _asked(cosine: float) -> float:
+    """Return a cosine as the name of its gate has it."""
+    return float(f"{cosine:g}")
 
 
 def _passing(screened: _Screened, counted: Counted, limits: Limits) -> Bools:
@@ -181,7 +187,7 @@ def _cumulative(screened: _Screened, gates: Gates) -> list[float]:
     for name, gate in gates:
         passes &= gate
         first = not counts
-        n = int((screened.near >= float(name.split()[2])).sum()) if first else int(passes.sum())
+        n = screened.near[float(name.split()[2])] if first else int(passes.sum())
         counts.append(n * screened.scale)
     return counts
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import numba
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse
 
 from atlas.absorption.directions import Floats, Integers
 from atlas.association.sample import Sample
@@ -19,7 +19,6 @@ from atlas.hierarchy.candidates import of_rule
 from atlas.indexing import stored_bands
 from atlas.mapped import map_arrays
 
-_PAIRS_AT_ONCE = 2**12
 _BAND = 2**26
 
 
@@ -37,7 +36,6 @@ class Counted:
 
     sample: Sample
     weights: Floats
-    within: scipy.sparse.csr_matrix
     firing_count: Integers
     strong_count: Integers
     mean: Floats
@@ -48,13 +46,10 @@ class Counted:
         """Return the counts in a directory, with the null that the firings of the alive features make."""
         sample = Sample.of(firings, counts)
         rho, _ = sample.crowding_of(alive)
-        shape = (len(sample.sizes), firings.d_sae)
-        within = scipy.sparse.csr_matrix((sample.counts, sample.features, sample.indptr), shape=shape)
         stored = map_arrays(counts / PAIRS)
         return cls(
             sample,
             rho / np.maximum(sample.sizes, 1),
-            within,
             np.asarray(stored["firing_count"], np.int64),
             np.asarray(stored[of_rule("firing_count", STRONG)], np.int64),
             _means(firings),
@@ -85,15 +80,45 @@ class Counted:
         return joint[0], joint[1]
 
     def expected(self, a: npt.NDArray[np.integer], b: npt.NDArray[np.integer]) -> Floats:
-        """Return E_d = sum_d rho_d n_ad n_bd / T_d of each pair: float64, tokens."""
-        some = np.unique(np.concatenate([a, b]))
-        within = self.within[:, some].tocsc()
-        i, j = np.searchsorted(some, a), np.searchsorted(some, b)
-        found = np.empty(len(i))
-        for low in range(0, len(i), _PAIRS_AT_ONCE):
-            at = slice(low, low + _PAIRS_AT_ONCE)
-            found[at] = within[:, i[at]].multiply(within[:, j[at]]).T @ self.weights
+        """Return E_d = sum_d rho_d n_ad n_bd / T_d of each pair: float64, tokens.
+
+        Of each pair the commoner feature's firings are laid out by stratum, those of the rarer gone through: memory for
+        one feature.
+        """
+        swap = self.firing_count[a] < self.firing_count[b]
+        common, rare = (np.where(swap, *ends).astype(np.int64) for ends in ((b, a), (a, b)))
+        order = np.argsort(common, kind="stable")
+        found = np.empty(len(order))
+        firings = self.sample.firings
+        found[order] = _expected(
+            firings.indptr, np.asarray(firings.rows), self.sample.labels, self.weights, common[order], rare[order]
+        )
         return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _expected(indptr, rows, labels, weights, common, rare):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return sum_d w_d n_ad n_bd of each pair; pairs of one commoner feature stand together."""
+    found, within = np.zeros(len(common)), np.zeros(len(weights), np.int64)
+    for pair in range(len(common)):
+        a, b = common[pair], rare[pair]
+        if pair == 0 or a != common[pair - 1]:
+            if pair:
+                for token in rows[indptr[common[pair - 1]] : indptr[common[pair - 1] + 1]]:
+                    within[labels[token]] = 0
+            for token in rows[indptr[a] : indptr[a + 1]]:
+                within[labels[token]] += 1
+        total = 0.0
+        k, end = indptr[b], indptr[b + 1]
+        while k < end:
+            stratum, n = labels[rows[k]], 0
+            while k < end and labels[rows[k]] == stratum:
+                n += 1
+                k += 1
+            if within[stratum]:
+                total += within[stratum] * n * weights[stratum]
+        found[pair] = total
+    return found
 
 
 def _means(firings: Firings) -> Floats:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.mapped import map_arrays
+from atlas.tracking import Advance
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -83,12 +84,17 @@ def _cosines(
 
 
 def near_pairs(
-    rows: npt.NDArray[np.float32], min_cosine: float, *, cells: int = _CELLS
+    rows: npt.NDArray[np.float32], min_cosine: float, *, cells: int = _CELLS, advance: Advance = lambda amount: None
 ) -> Iterator[tuple[Integers, Integers]]:
     """Yield the pairs a < b of rows whose cosine may reach `min_cosine`, a block of rows against all later ones.
 
     O(n^2 d) by products of matrices, and memory for `cells` cosines. A pair that misses the bound by the
     error of single precision may be among them: ask for its cosine again.
+
+    Parameters
+    ----------
+    advance
+        Told of the rows done.
     """
     n = len(rows)
     step = max(1, cells // max(n, 1))
@@ -97,6 +103,7 @@ def near_pairs(
         a, b = np.nonzero(block >= min_cosine - _SLACK)
         later = b > a
         yield a[later].astype(np.int64) + low, b[later].astype(np.int64) + low
+        advance(min(step, n - low))
 
 
 def random_directions(real: Directions, rng: np.random.Generator) -> Directions:

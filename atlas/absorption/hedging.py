@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
@@ -10,17 +12,19 @@ from atlas.absorption.candidates import MOST_RANDOM
 from atlas.absorption.counted import Counted
 from atlas.absorption.directions import Directions, Floats, Integers, near_pairs, random_directions
 from atlas.absorption.measured import Bools
+from atlas.tracking import Advance, Track, untracked
 
 FLOOR, STEP = 0.15, 0.01
 """Smallest cosine that is looked at, and how finely the cut is chosen."""
 MAX_CHANCE = 0.05
 MIN_LIFT, MIN_JOINT = 2.0, 5
+CUTS = np.arange(FLOOR, 1, STEP).round(2)
 MOST = 100_000
 """Pairs that are kept at most: those whose smaller cosine is largest."""
 
 
 def find_hedged(
-    directions: Directions, counted: Counted, alive: Integers, *, seed: int
+    directions: Directions, counted: Counted, alive: Integers, *, seed: int, track: Track = untracked
 ) -> tuple[dict[str, Any], list[dict[str, Any]], float | None]:
     """Return the columns of `hedging`, its rows of the table of controls, and the cut.
 
@@ -41,45 +45,78 @@ def find_hedged(
     rng = np.random.default_rng([seed, 55])
     chosen = alive if len(alive) <= MOST_RANDOM else np.sort(rng.permutation(alive)[:MOST_RANDOM])
     scale = len(alive) * (len(alive) - 1) / max(len(chosen) * (len(chosen) - 1), 1)
-    a, b, cosines = _near(directions.at(alive))
-    _, _, random = _near(random_directions(directions.at(chosen), rng))
-    least, chance = cosines.min(1), np.sort(random.min(1))
-    cut = _cut(least, chance, scale)
-    keep = np.flatnonzero(least >= (1.0 if cut is None else cut))
-    keep = np.sort(keep[np.argsort(-least[keep], kind="stable")][:MOST])
-    a, b, cosines = alive[a[keep]], alive[b[keep]], cosines[keep]
+    with track("hedging", total=len(alive) + len(chosen), unit="directions") as advance:
+        real = _Near.of(directions.at(alive), advance)
+        chance = _Near.of(random_directions(directions.at(chosen), rng), advance).reached
+    cut = _cut(real.reached, chance, scale)
+    a, b, cosines = real.above(1.0 if cut is None else cut)
+    a, b = alive[a], alive[b]
     joint, _ = counted.joint(a, b)
     expected = counted.expected(a, b)
     together = (joint >= MIN_JOINT) & (joint >= MIN_LIFT * expected)
-    n_chance = (len(chance) - np.searchsorted(chance, 1.0 if cut is None else cut)) * scale
+    n_chance = 0.0 if cut is None else int(chance[CUTS.searchsorted(cut)]) * scale
     shown = "none" if cut is None else f"{cut:.2f}"
-    gates = ((f"both cosines {shown} or more", len(keep), n_chance),
+    gates = ((f"both cosines {shown} or more", len(a), n_chance),
              ("fire together more than their documents explain", int(together.sum()), n_chance))  # fmt: skip
     rows = [{"claim": "hedging", "place": place, "gate": gate, "pairs": n, "random_directions": round(by_chance),
              "matched_share": None} for place, (gate, n, by_chance) in enumerate(gates)]  # fmt: skip
     return _columns(a, b, (cosines, joint, expected), together, counted), rows, cut
 
 
-def _near(directions: Directions) -> tuple[Integers, Integers, Floats]:
-    """Return the pairs whose decoder and encoder cosines are both above the floor, and these two."""
-    parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 2)))]
-    for a, b in near_pairs(directions.decoder, FLOOR):
-        encoder = directions.encoder_cosine(a, b)
-        assert encoder is not None
-        keep = encoder >= FLOOR
-        a, b = a[keep], b[keep]
-        parts.append((a, b, np.column_stack([directions.decoder_cosine(a, b), encoder[keep]])))
+@dataclass(frozen=True)
+class _Near:
+    """Pairs whose decoder and encoder cosines are both above the floor: the nearest of them, and how many there are.
+
+    Attributes
+    ----------
+    reached : int64, shape (n_cuts,)
+        Pairs whose smaller cosine reaches each of `CUTS`.
+    a, b : int64, shape (n,)
+        Those of largest smaller cosine, `MOST` at most, in order; of equal ones the first.
+    cosines : float64, shape (n, 2)
+        Of the decoder and of the encoder.
+    """
+
+    reached: Integers
+    a: Integers
+    b: Integers
+    cosines: Floats
+
+    @classmethod
+    def of(cls, directions: Directions, advance: Advance) -> Self:
+        """Return the pairs of some directions; memory holds a few times `MOST` of them."""
+        reached = np.zeros(len(CUTS), np.int64)
+        held = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 2))
+        waiting, n = [held], 0
+        for a, b in near_pairs(directions.decoder, FLOOR, advance=advance):
+            encoder = directions.encoder_cosine(a, b)
+            assert encoder is not None
+            keep = encoder >= FLOOR
+            a, b = a[keep], b[keep]
+            cosines = np.column_stack([directions.decoder_cosine(a, b), encoder[keep]])
+            least = np.sort(cosines.min(1))
+            reached += len(least) - np.searchsorted(least, CUTS)
+            waiting.append((a, b, cosines))
+            n += len(a)
+            if n > MOST:
+                waiting, n = [_nearest(waiting)], 0
+        return cls(reached, *_nearest(waiting))
+
+    def above(self, cut: float) -> tuple[Integers, Integers, Floats]:
+        """Return the pairs whose smaller cosine reaches a cut."""
+        keep = self.cosines.min(1) >= cut
+        return self.a[keep], self.b[keep], self.cosines[keep]
+
+
+def _nearest(parts: Sequence[tuple[Integers, Integers, Floats]]) -> tuple[Integers, Integers, Floats]:
     a, b, cosines = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return a, b, cosines
+    keep = np.sort(np.argsort(-cosines.min(1), kind="stable")[:MOST])
+    return a[keep], b[keep], cosines[keep]
 
 
-def _cut(least: Floats, chance: Floats, scale: float) -> float | None:
-    found = np.sort(least)
-    for cut in np.arange(FLOOR, 1, STEP).round(2).tolist():
-        n = len(found) - int(np.searchsorted(found, cut))
-        if n and (len(chance) - int(np.searchsorted(chance, cut))) * scale <= MAX_CHANCE * n:
-            return float(cut)
-    return None
+def _cut(reached: Integers, chance: Integers, scale: float) -> float | None:
+    fine = np.flatnonzero((reached > 0) & (chance * scale <= MAX_CHANCE * reached))
+    return float(CUTS[fine[0]]) if len(fine) else None
 
 
 def _columns(a: Integers, b: Integers, measured: Any, together: Bools, counted: Counted) -> dict[str, Any]:

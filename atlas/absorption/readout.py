@@ -19,7 +19,7 @@ TOKENS = 100
 RANDOM_TOKENS = 1000
 STRONG = 0.5
 """Share of its median activation from which on a parent counts as firing: the rule `rel:0.5`."""
-_ROWS_AT_ONCE = 2**19
+_FIRINGS_AT_ONCE = 2**24
 
 
 def gather(firings: Firings, rows: Integers) -> scipy.sparse.csr_matrix:
@@ -85,21 +85,26 @@ def read_out(
     random = np.sort(rng.choice(firings.n_tokens, min(RANDOM_TOKENS, firings.n_tokens), replace=False))
     share, control = np.zeros(n), np.zeros(n)
     splitting = np.ma.masked_array(np.zeros(n), np.ones(n, bool))
-    step = max(1, _ROWS_AT_ONCE // (2 * TOKENS))
+    level = max(1.0, float(firings.firing_count.sum()) / firings.n_tokens)
+    step = max(1, int(_FIRINGS_AT_ONCE / level) // (2 * TOKENS))
     with track("readouts", total=n, unit="pairs") as advance:
         for low in range(0, n, step):
             some = range(low, min(n, low + step))
             samples = [_tokens(firings, counted, pairs.child[k], pairs.parent[k], rng, splitting, k) for k in some]
             rows = np.unique(np.concatenate([random, *(part for pair in samples for part in pair)]))
             fired = gather(firings, rows)
-            for k, (silent, own) in zip(some, samples, strict=True):
-                cosine = directions.decoder @ directions.decoder[pairs.parent[k]]
-                reach = fired @ cosine.astype(np.float64)
-                at = [reach[np.searchsorted(rows, part)] for part in (silent, own, random)]
-                quartile = np.quantile(at[1], 0.25) if len(own) else np.inf
-                share[k] = (at[0] >= quartile).mean() if len(silent) else 0.0
-                control[k] = (at[2] >= quartile).mean()
-            advance(len(some))
+            background = fired[np.searchsorted(rows, random)]
+            parent, beside = -1, np.zeros(0)
+            for k in sorted(some, key=lambda k: pairs.parent[k]):
+                if pairs.parent[k] != parent:  # the same products for all children of one
+                    parent = int(pairs.parent[k])
+                    cosine = (directions.decoder @ directions.decoder[parent]).astype(np.float64)
+                    beside = background @ cosine
+                silent, own = (fired[np.searchsorted(rows, part)] @ cosine for part in samples[k - low])
+                quartile = np.quantile(own, 0.25) if len(own) else np.inf
+                share[k] = (silent >= quartile).mean() if len(silent) else 0.0
+                control[k] = (beside >= quartile).mean()
+                advance(1)
     return Readouts(share, control, splitting)
 
 

@@ -160,7 +160,9 @@ class _Work:
             answers, len(found.pairs.child)
         )
         write_table(directory, "absorption", columns)
-        hedged, rows, hedging_cut = find_hedged(self.directions, self.counted, self.alive, seed=self.seed)
+        hedged, rows, hedging_cut = find_hedged(
+            self.directions, self.counted, self.alive, seed=self.seed, track=self.track
+        )
         write_table(directory, "hedging", hedged)
         control = sorted([*found.control, *rows], key=lambda row: (row["claim"], row["place"]))
         names = ("claim", "place", "gate", "pairs", "random_directions", "matched_share")

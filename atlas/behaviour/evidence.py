@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,7 +125,7 @@ def _together(half: HeldOut, fired: Fired, n_members: int) -> dict[str, Any]:
     """Return how often members fire together, on which items, and where in the context."""
     of_token = (half.item[fired.tokens], half.stratum[fired.tokens], half.place[fired.tokens])
     joint, pairs, expected, largest, overlap, trend, varied, variance = _measure(
-        fired.ends, fired.member, *of_token, half.sizes, n_members
+        fired.ends, fired.member, *of_token, _by_item(of_token[0], half.n_items), half.sizes, n_members
     )
     return {
         "joint_tokens": int(joint),
@@ -164,17 +164,29 @@ def _predicted(
     learned, item = half.learned[fired.tokens], half.item[fired.tokens]
     if min(learned.sum(), (~learned).sum()) < MIN_FIRINGS:
         return {}
-    place = _project(fired.ends, fired.member, fired.activation, components(covariance(fired, n_members), gram))
-    r2 = _held_out_r2(place, item, learned)
+    place = _project(fired.ends, fired.member, fired.activation, components(covariance([fired], n_members), gram))
+    r2 = _held_out_r2(place, item, _by_item(item, half.n_items), learned)
     if not np.isfinite(r2):
         return {}
-    return {"item_r2": float(r2), "item_r2_null": float(_held_out_r2(place, rng.permutation(item), learned))}
+    item = rng.permutation(item)
+    null = _held_out_r2(place, item, _by_item(item, half.n_items), learned)
+    return {"item_r2": float(r2), "item_r2_null": float(null)}
 
 
-def covariance(fired: Fired, n_members: int) -> Floats:
-    """Return the covariance of the members' activations over the tokens on which one fires: (n_members, n_members)."""
-    first, second = _moments(fired.ends, fired.member, fired.activation, n_members)
-    n = max(len(fired.tokens), 1)
+def covariance(parts: Iterable[Fired], n_members: int) -> Floats:
+    """Return the covariance of the members' activations over the tokens on which one fires: (n_members, n_members).
+
+    Parameters
+    ----------
+    parts
+        What they fire, of one run of tokens after the other.
+    """
+    first, second, n = np.zeros(n_members), np.zeros((n_members, n_members)), 0
+    for fired in parts:
+        _add_moments(fired.ends, fired.member, fired.activation, first, second)
+        n += len(fired.tokens)
+    second = np.tril(second) + np.tril(second, -1).T
+    n = max(n, 1)
     found: Floats = second / n - np.outer(first / n, first / n)
     return found
 
@@ -219,7 +231,22 @@ def _directions(
 
 
 @numba.njit(cache=True, nogil=True)
-def _measure(ends, member, item, stratum, place, sizes, k):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _by_item(item, n_items):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return the places of tokens in order of their items, those of one item in their own."""
+    starts = np.zeros(n_items + 1, np.int64)
+    for one in item:
+        starts[one + 1] += 1
+    for number in range(n_items):
+        starts[number + 1] += starts[number]
+    order = np.empty(len(item), np.int64)
+    for t in range(len(item)):
+        order[starts[item[t]]] = t
+        starts[item[t]] += 1
+    return order
+
+
+@numba.njit(cache=True, nogil=True)
+def _measure(ends, member, item, stratum, place, order, sizes, k):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Return joint tokens, joint pairs and their expectation, the commonest item's joint tokens, overlap, and trend.
 
     The trend is the sum of products of the number of members and the place within items, with what it is divided by
@@ -227,7 +254,6 @@ def _measure(ends, member, item, stratum, place, sizes, k):  # type: ignore[no-u
     """
     joint, pairs, expected, fires = _joint(ends, member, stratum, sizes, k)
     inside, n = np.zeros(k), len(item)
-    order = np.argsort(item, kind="mergesort")
     largest, low = 0, 0
     overlap = trend = varied_x = varied_y = variance = 0.0
     while low < n:
@@ -285,18 +311,13 @@ def _joint(ends, member, stratum, sizes, k):  # type: ignore[no-untyped-def]  # 
 
 
 @numba.njit(cache=True, nogil=True)
-def _moments(ends, member, activation, k):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return the sums of the activations of each member, and of their products of each two."""
-    first, second = np.zeros(k), np.zeros((k, k))
+def _add_moments(ends, member, activation, first, second):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Add the activations of each member, and their products of each two at the higher member's row."""
     for t in range(len(ends) - 1):
         for e in range(ends[t], ends[t + 1]):
             first[member[e]] += activation[e]
             for f in range(ends[t], e + 1):
                 second[member[e], member[f]] += activation[e] * activation[f]
-    for i in range(k):
-        for j in range(i):
-            second[j, i] = second[i, j]
-    return first, second
 
 
 @numba.njit(cache=True, nogil=True)
@@ -305,35 +326,43 @@ def _project(ends, member, activation, weights):  # type: ignore[no-untyped-def]
     place = np.zeros((len(ends) - 1, weights.shape[1]))
     for t in range(len(place)):
         for e in range(ends[t], ends[t + 1]):
-            place[t] += activation[e] * weights[member[e]]
+            for axis in range(weights.shape[1]):
+                place[t, axis] += activation[e] * weights[member[e], axis]
     return place
 
 
 @numba.njit(cache=True, nogil=True)
-def _held_out_r2(place, item, learned):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _held_out_r2(place, item, order, learned):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Return 1 - squared error over squared distance from the mean, both on what was not learned on."""
     n, dims = place.shape
     mean, seen = np.zeros(dims), 0
     for t in range(n):
         if learned[t]:
-            mean += place[t]
+            for axis in range(dims):
+                mean[axis] += place[t, axis]
             seen += 1
     mean /= seen
-    order = np.argsort(item, kind="mergesort")
     error = total = 0.0
-    low = 0
+    low, guess = 0, np.empty(dims)
     while low < n:
-        high, own, seen = low, np.zeros(dims), 0
+        high, seen = low, 0
+        guess[:] = 0.0
         while high < n and item[order[high]] == item[order[low]]:
             if learned[order[high]]:
-                own += place[order[high]]
+                for axis in range(dims):
+                    guess[axis] += place[order[high], axis]
                 seen += 1
             high += 1
-        guess = own / seen if seen >= MIN_SEEN else mean
+        for axis in range(dims):
+            guess[axis] = guess[axis] / seen if seen >= MIN_SEEN else mean[axis]
         for t in order[low:high]:
             if not learned[t]:
-                error += ((place[t] - guess) ** 2).sum()
-                total += ((place[t] - mean) ** 2).sum()
+                missed = apart = 0.0
+                for axis in range(dims):
+                    missed += (place[t, axis] - guess[axis]) ** 2
+                    apart += (place[t, axis] - mean[axis]) ** 2
+                error += missed
+                total += apart
         low = high
     return 1 - error / total if total > 0 else np.nan
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numba
@@ -55,6 +55,9 @@ class HeldOut:
     stratum: npt.NDArray[np.int32]
     sizes: Integers
     firing_count: Integers
+    n_tokens: int = field(init=False)
+    """Tokens of the half."""
+    n_items: int = field(init=False)
 
     @classmethod
     def of(
@@ -85,10 +88,9 @@ class HeldOut:
         return cls(firings, activations, on, learned, item, np.log2(1 + before).astype(np.float32), stratum,
                    np.bincount(stratum, minlength=1), count)  # fmt: skip
 
-    @property
-    def n_tokens(self) -> int:
-        """Tokens of the half."""
-        return int(self.on.sum())
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "n_tokens", int(self.on.sum()))
+        object.__setattr__(self, "n_items", int(self.item.max(initial=-1)) + 1)
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,22 @@ class Fired:
             Zeros, shape (n_tokens,); zeros again afterwards.
         """
         stored = half.firings
-        return cls(*_gather(stored.indptr, np.asarray(stored.rows), half.activations, members, half.on, scratch))
+        starts, stops = stored.indptr[members], stored.indptr[np.asarray(members) + 1]
+        return cls(*_gather(starts, stops, np.asarray(stored.rows), half.activations, half.on, scratch))
+
+    @classmethod
+    def windows(
+        cls, half: HeldOut, members: npt.NDArray[np.integer], scratch: npt.NDArray[np.int32], *, most: int
+    ) -> Iterator[Self]:
+        """Yield the same of one run of tokens after the other, of about `most` firings each."""
+        stored, rows = half.firings, np.asarray(half.firings.rows)
+        starts, stops = stored.indptr[members], stored.indptr[np.asarray(members) + 1]
+        n = max(1, -(-int((stops - starts).sum()) // most))
+        for token in np.linspace(0, stored.n_tokens, n + 1).astype(np.int64)[1:].tolist():
+            own = zip(starts.tolist(), stops.tolist(), strict=True)
+            ends = np.array([low + np.searchsorted(rows[low:high], token) for low, high in own], np.int64)
+            yield cls(*_gather(starts, ends, rows, half.activations, half.on, scratch))
+            starts = ends
 
 
 def merged_items(firings: Firings, vocabulary: Sequence[dict[str, Any]]) -> tuple[npt.NDArray[np.int32], list[str]]:
@@ -151,14 +168,14 @@ def _count(indptr, rows, on):  # type: ignore[no-untyped-def]  # pragma: no cove
 
 
 @numba.njit(cache=True, nogil=True)
-def _gather(indptr, rows, activations, members, on, scratch):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _gather(starts, stops, rows, activations, on, scratch):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Return tokens, ends, members and activations: marked and counted, sorted, then filled member by member."""
     most, total, n = 0, 0, 0
-    for m in members:
-        most += indptr[m + 1] - indptr[m]
+    for k in range(len(starts)):
+        most += stops[k] - starts[k]
     tokens = np.empty(most, np.int64)
-    for m in members:
-        for token in rows[indptr[m] : indptr[m + 1]]:
+    for k in range(len(starts)):
+        for token in rows[starts[k] : stops[k]]:
             if on[token]:
                 if scratch[token] == 0:
                     tokens[n] = token
@@ -171,8 +188,8 @@ def _gather(indptr, rows, activations, members, on, scratch):  # type: ignore[no
         ends[t + 1] = ends[t] + scratch[tokens[t]]
         scratch[tokens[t]] = t
     member, activation, filled = np.empty(total, np.int32), np.empty(total, np.float64), ends[:-1].copy()
-    for k, m in enumerate(members):
-        for e in range(indptr[m], indptr[m + 1]):
+    for k in range(len(starts)):
+        for e in range(starts[k], stops[k]):
             token = rows[e]
             if on[token]:
                 at = filled[scratch[token]]

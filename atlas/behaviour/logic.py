@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numba
 import numpy as np
@@ -96,6 +96,13 @@ class Index:
     item: npt.NDArray[np.int32]
     pairs: PairCounts
     shuffle: int | None = None
+    _taken: npt.NDArray[np.bool_] = field(init=False, repr=False)
+    _starts: Integers = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        n_strata = int(self.stratum[-1]) + 1 if self.shuffle is not None and len(self.stratum) else 0
+        object.__setattr__(self, "_taken", np.zeros(self.n_tokens if n_strata else 0, np.bool_))
+        object.__setattr__(self, "_starts", np.searchsorted(self.stratum, np.arange(n_strata + 1)))
 
     @property
     def n_tokens(self) -> int:
@@ -112,7 +119,7 @@ class Index:
         if self.shuffle is None or not len(own):
             return own
         moved: npt.NDArray[np.uint32] = _permuted(
-            own, self.stratum, np.zeros(self.n_tokens, np.bool_), np.random.default_rng([self.shuffle, feature])
+            own, self.stratum, self._starts, self._taken, np.random.default_rng([self.shuffle, feature])
         )
         return moved
 
@@ -330,14 +337,14 @@ def _within_strata(given, second, out, stratum, mark):  # type: ignore[no-untype
 
 
 @numba.njit(cache=True, nogil=True)
-def _permuted(own, stratum, taken, rng):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _permuted(own, stratum, starts, taken, rng):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Return as many tokens of each stratum, drawn without replacement; `taken` is False throughout."""
     moved, low, n = np.empty(len(own), np.uint32), 0, len(own)
     while low < n:
         here, high = stratum[own[low]], low
         while high < n and stratum[own[high]] == here:
             high += 1
-        first, last = np.searchsorted(stratum, here), np.searchsorted(stratum, here, side="right")
+        first, last = starts[here], starts[here + 1]
         for k in range(low, high):
             token = first + int(rng.random() * (last - first))
             while taken[token]:

@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
 from atlas.behaviour.evidence import covariance
 from atlas.behaviour.held_out import Fired, Floats, HeldOut, Integers
+from atlas.ranking import largest
 from atlas.tracking import Track, untracked
 
 N_SETS, N_ACTIVE = 99, 10
 """Random sets of each size that directions are held against, and those whose activations are rebuilt."""
 N_ITEMS, N_NEAR = 8, 5
 MIN_SEEN = 5
-BATCH, BAND = 128, 1024
+BATCH, BAND = 128, 256
 """Communities whose means are held against all items and features at once; features whose firings are read at once."""
+ROOM = 2**29
+"""Bytes of what is written on items, of which as many are looked at in one pass over the firings."""
+MOST_FIRINGS = 2**22
+"""Firings of a set that are held at once."""
 
 
 @dataclass(frozen=True)
@@ -69,23 +75,82 @@ def community_means(
         Text of each item.
     """
     null = _Null(whole, directions, alive, seed)
-    profile = _profile(whole, len(names))
     scratch = np.zeros(whole.firings.n_tokens, np.int32)
+    words = _Words(len(communities))
+    means = np.stack([_unit(directions[members].astype(np.float64).mean(0)) for members in communities])
+    size = max(1, ROOM // (8 * max(directions.shape[1], 1)))
+    for low in range(0, len(names), size):
+        words.add(low, _written(whole, directions, low, min(low + size, len(names)), len(names), track), means)
     found = []
     with track("behaviour: means", total=len(communities), unit="communities") as advance:
         for start in range(0, len(communities), BATCH):
             some = communities[start : start + BATCH]
-            means = np.stack([_unit(directions[members].astype(np.float64).mean(0)) for members in some])
-            cosine = means @ directions.T
-            scores = profile @ cosine.T
+            cosine = means[start : start + BATCH] @ directions.T
             for number, members in enumerate(some):
                 beside = null.beside(len(members), _size(whole, directions, members, scratch))
-                items = np.argsort(-scores[:, number], kind="stable")[:N_ITEMS]
                 near, nearest = _near(cosine[number], members)
-                words = [names[item] for item in items.tolist() if scores[item, number] > 0]
-                found.append(Mean(*beside, words, near, nearest))
+                items = words.of(start + number)
+                found.append(Mean(*beside, [names[item] for item in items], near, nearest))
                 advance(1)
     return found
+
+
+def _written(
+    whole: HeldOut, directions: npt.NDArray[np.float32], low: int, high: int, n_items: int, track: Track
+) -> Floats:
+    """Return what all that fires writes on the tokens of some items, at mean: float64, shape (high - low, d_in).
+
+    In one pass over the firings, a band of features at a time; 0 for items seen too rarely.
+    """
+    firings = whole.firings
+    found = np.zeros((high - low, directions.shape[1]))
+    with track("behaviour: items", total=firings.d_sae, unit="features") as advance:
+        for start in range(0, firings.d_sae, BAND):
+            indptr = firings.indptr[start : start + BAND + 1]
+            span = slice(int(indptr[0]), int(indptr[-1]))
+            items, values = whole.item[np.asarray(firings.rows[span])], np.asarray(whole.activations[span], np.float64)
+            columns = sp.csc_array((values, items, indptr - indptr[0]), shape=(n_items, len(indptr) - 1))
+            columns.sum_duplicates()
+            _write(columns.indptr, columns.indices, columns.data, directions[start : start + BAND], low, found)
+            advance(len(indptr) - 1)
+    seen = np.bincount(whole.item, minlength=n_items)[low:high]
+    found *= np.where(seen >= MIN_SEEN, 1 / np.maximum(seen, 1), 0.0)[:, None]
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _write(indptr, items, values, directions, low, found):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Add each feature's sums on items, times its direction."""
+    for feature in range(len(indptr) - 1):
+        for k in range(indptr[feature], indptr[feature + 1]):
+            row = items[k] - low
+            if 0 <= row < len(found):
+                for axis in range(directions.shape[1]):
+                    found[row, axis] += values[k] * directions[feature, axis]
+
+
+class _Words:
+    """The items along which each of some means is written most, found a part of the items at a time."""
+
+    def __init__(self, n: int) -> None:
+        self.items, self.scores = np.zeros((n, 0), np.int64), np.zeros((n, 0))
+
+    def add(self, low: int, written: Floats, means: Floats) -> None:
+        """Look at items from `low` on; of equal ones the lower stays before the higher."""
+        kept = []
+        for start in range(0, len(means), BATCH):
+            some = slice(start, start + BATCH)
+            items = np.tile(np.arange(low, low + len(written)), (len(self.items[some]), 1))
+            items = np.concatenate([self.items[some], items], axis=1)
+            scores = np.concatenate([self.scores[some], means[some] @ written.T], axis=1)
+            best = np.stack([largest(row, N_ITEMS) for row in scores])
+            kept.append([np.take_along_axis(column, best, 1) for column in (items, scores)])
+        self.items, self.scores = (np.concatenate(column) for column in zip(*kept, strict=True))
+
+    def of(self, number: int) -> list[int]:
+        """Return the items of one mean that are written at all, the most written first."""
+        found: list[int] = self.items[number][self.scores[number] > 0].tolist()
+        return found
 
 
 def _near(cosine: Floats, members: Integers) -> tuple[list[int], float]:
@@ -158,7 +223,7 @@ def _activation_share(
 ) -> float | None:
     """Return the share of the variance of the rebuilt activations along the mean: w'C w / tr(C G)."""
     some = directions[members].astype(np.float64)
-    spread = covariance(Fired.of(whole, members, scratch), len(members))
+    spread = covariance(Fired.windows(whole, members, scratch, most=MOST_FIRINGS), len(members))
     total = float((spread * (some @ some.T)).sum())
     mean = some.mean(axis=0)
     norm = float(np.linalg.norm(mean))
@@ -166,21 +231,6 @@ def _activation_share(
         return None
     along = some @ mean / norm
     return float(np.clip(along @ spread @ along / total, 0, 1))
-
-
-def _profile(whole: HeldOut, n_items: int) -> sp.csr_matrix:
-    """Return the mean activation of each feature on each item, 0 for items seen too rarely: (n_items, d_sae)."""
-    firings, parts = whole.firings, []
-    for start in range(0, firings.d_sae, BAND):
-        indptr = firings.indptr[start : start + BAND + 1]
-        span = slice(int(indptr[0]), int(indptr[-1]))
-        items, values = whole.item[np.asarray(firings.rows[span])], np.asarray(whole.activations[span], np.float64)
-        part = sp.csc_matrix((values, items, indptr - indptr[0]), shape=(n_items, len(indptr) - 1))
-        part.sum_duplicates()
-        parts.append(part)
-    seen = np.bincount(whole.item, minlength=n_items)
-    weight = np.where(seen >= MIN_SEEN, 1 / np.maximum(seen, 1), 0.0)
-    return sp.csr_matrix(sp.diags_array(weight) @ sp.hstack(parts, "csr"))
 
 
 def _unit(direction: Floats) -> Floats:

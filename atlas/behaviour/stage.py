@@ -83,7 +83,7 @@ class _Work:
     def __init__(self, run: Run, firings: Firings, criteria: Criteria, seed: int, track: Track) -> None:
         self.run, self.firings, self.criteria, self.seed, self.track = run, firings, criteria, seed, track
         activations = run.artifact(ACTIVATIONS)
-        self.claims = Claims.of(run, firings)
+        self.claims = Claims.of(run, firings, with_edges=False)
         self.graph: igraph.Graph = backbone(run)
         item, self.names = merged_items(firings, activations.table("vocabulary").to_pylist())
         stratum = np.asarray(map_arrays(run.artifact(COUNTS).path / STRATA)["labels"])

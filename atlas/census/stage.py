@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from atlas.artifacts import Artifact, Run, Spec
 from atlas.association import EDGES
 from atlas.census.shares import shares
 from atlas.census.sorts import Claimed, basis_sorts, flags, geometry_sorts, roles
 from atlas.communities import CLUSTERS
+from atlas.communities.stage import kept_edges
 from atlas.counting.stage import ACTIVATIONS
 from atlas.files import write_table
 from atlas.firings import Firings
@@ -67,9 +65,14 @@ def census(run: Run, *, seed: int = 0) -> Artifact:
 def _claimed(run: Run, there: tuple[str, ...]) -> Claimed:
     """Return what the finished stages claim."""
     firings = Firings(run.artifact(ACTIVATIONS).path)
-    claims = Claims.of(run, firings)
+    claims = Claims.of(run, firings, with_edges=False)
     fine = [one for one in claims.communities if one.level == "fine"]
-    verdicts, ego_verdicts = (_rows(run, there, "56-behaviour", name) for name in ("verdicts", "ego_verdicts"))
+    names = ("level", "cluster", "verdict"), ("index", "ego_verdict")
+    verdicts, ego_verdicts = (
+        _rows(run, there, "56-behaviour", table, *some)
+        for table, some in zip(("verdicts", "ego_verdicts"), names, strict=True)
+    )
+    egos = run.artifact(STRUCTURE).table("egos").select(["index", "ego_family"])
     return Claimed(
         d=firings.d_sae,
         edges=_edges(run),
@@ -81,30 +84,30 @@ def _claimed(run: Run, there: tuple[str, ...]) -> Claimed:
         egos=[one for one, _ in claims.egos],
         ego_shapes={one.hub: shape for one, shape in claims.egos},
         ego_verdicts={row["index"]: row["ego_verdict"] for row in ego_verdicts},
-        families={row["index"]: row["ego_family"] for row in run.artifact(STRUCTURE).table("egos").to_pylist()},
+        families={row["index"]: row["ego_family"] for row in egos.to_pylist()},
         manifolds=_manifolds(run, there),
-        absorptions=_pairs(_rows(run, there, "53-absorption", "absorption")),
+        absorptions=_pairs(_rows(run, there, "53-absorption", "absorption", "child", "parent", "status")),
     )
 
 
 def _edges(run: Run) -> dict[str, npt.NDArray[Any]]:
     """Return the co-occurrence edges of the backbone by column."""
-    names = ["a", "b", "phi", "basis"]
-    table = pq.read_table(run.artifact(EDGES).path / "edges.parquet", columns=[*names, "kind", "kept_by"])
-    table = table.filter(pc.and_(pc.equal(table["kind"], pa.scalar("CO_OCCURS")), pc.is_valid(table["kept_by"])))
+    names = ("a", "b", "phi", "basis")
+    table = kept_edges(run, "CO_OCCURS", names)
     return {name: table[name].to_numpy() for name in names}
 
 
-def _rows(run: Run, there: tuple[str, ...], stage: str, table: str) -> list[dict[str, Any]]:
-    return run.artifact(stage).table(table).to_pylist() if stage in there else []
+def _rows(run: Run, there: tuple[str, ...], stage: str, table: str, *columns: str) -> list[dict[str, Any]]:
+    """Return some columns of a table by row; no row where the run has no such stage."""
+    return run.artifact(stage).table(table).select(list(columns)).to_pylist() if stage in there else []
 
 
 def _manifolds(run: Run, there: tuple[str, ...]) -> list[tuple[str, npt.NDArray[np.int64]]]:
     """Return the geometry of each manifold with its members."""
     members: dict[int, list[int]] = {}
-    for row in _rows(run, there, "52-rings", "manifold_members"):
+    for row in _rows(run, there, "52-rings", "manifold_members", "manifold", "index"):
         members.setdefault(row["manifold"], []).append(row["index"])
-    manifolds = _rows(run, there, "52-rings", "manifolds")
+    manifolds = _rows(run, there, "52-rings", "manifolds", "manifold", "geometry")
     return [(row["geometry"], np.array(members.get(row["manifold"], []), np.int64)) for row in manifolds]
 
 
@@ -117,6 +120,6 @@ def _pairs(rows: list[dict[str, Any]]) -> npt.NDArray[np.int64]:
 def _magnitudes(run: Run, there: tuple[str, ...], d: int) -> npt.NDArray[np.object_]:
     """Return the class of each feature's activations: object, shape (d,); None where there is none."""
     found = np.full(d, None, object)
-    for row in _rows(run, there, "54-magnitude", "magnitude"):
+    for row in _rows(run, there, "54-magnitude", "magnitude", "index", "magnitude"):
         found[row["index"]] = row["magnitude"]
     return found

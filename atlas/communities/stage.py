@@ -37,6 +37,7 @@ from atlas.tracking import Track, untracked
 logger = logging.getLogger("atlas")
 
 CLUSTERS = "40-clusters"
+_ROWS = 2**17  # rows of the table of edges that are read at once
 DECODER_TREE = "decoder_tree.safetensors"
 """Average linkage of decoder directions: the `features` that are its leaves, the two parts that each step `joined`
 (numbered as scipy's `linkage` numbers them), and their cosine `distance`."""
@@ -111,7 +112,7 @@ def backbone(run: Run) -> igraph.Graph:
     Its edges are those of kind `CO_OCCURS` that a rule kept. Nodes are the features with at least
     one edge, in order of index; edges in order of (a, b).
     """
-    table = _kept(run, "CO_OCCURS")
+    table = kept_edges(run, "CO_OCCURS", ("a", "b", "phi"))
     a, b = table["a"].to_numpy(), table["b"].to_numpy()
     return graph_of_edges(a, b, table["phi"].to_numpy())
 
@@ -126,7 +127,8 @@ def graph_of_edges(
 
 def with_exclusions(run: Run, graph: igraph.Graph) -> igraph.Graph:
     """Return the backbone with the kept `EXCLUDES` edges between its features, as `add_exclusions` does."""
-    return add_exclusions(graph, *(_kept(run, "EXCLUDES")[name].to_numpy() for name in ("a", "b", "phi_d")))
+    table = kept_edges(run, "EXCLUDES", ("a", "b", "phi_d"))
+    return add_exclusions(graph, *(table[name].to_numpy() for name in ("a", "b", "phi_d")))
 
 
 def add_exclusions(
@@ -166,10 +168,20 @@ def graph_of(
     return graph
 
 
-def _kept(run: Run, kind: str) -> pa.Table:
+def kept_edges(run: Run, kind: str, columns: Sequence[str]) -> pa.Table:
+    """Return some columns of the edges of one kind that a rule kept, in order of (a, b).
+
+    Most pairs of the table are on no backbone: they are read a piece at a time, and left out there.
+    """
     path = run.artifact("30-edges").path / "edges.parquet"
-    table = pq.read_table(path, columns=["a", "b", "kind", "phi", "phi_d", "kept_by"])
-    return table.filter(pc.and_(pc.is_valid(table["kept_by"]), pc.equal(table["kind"], pa.scalar(kind))))
+    wanted = list(dict.fromkeys([*columns, "kind", "kept_by"]))
+    with pq.ParquetFile(path, pre_buffer=False) as stored:
+        schema = pa.schema([stored.schema_arrow.field(name) for name in columns])
+        pieces = []
+        for piece in stored.iter_batches(_ROWS, columns=wanted):
+            kept = pc.and_(pc.is_valid(piece["kept_by"]), pc.equal(piece["kind"], pa.scalar(kind)))
+            pieces.append(piece.select(list(columns)).filter(kept))
+    return pa.Table.from_batches(pieces, schema)
 
 
 def _compute(

@@ -3,13 +3,14 @@
 from atlas.contexts.firing import Picked, pick_firings, spread
 from atlas.contexts.joint import Joint, pick_joint, strongest_edges
 from atlas.contexts.stage import CONTEXTS, collect
-from atlas.contexts.text import spell, token_texts
+from atlas.contexts.text import Speller, spell
 from atlas.contexts.window import Windows, activations_in, windows_around
 
 __all__ = [
     "CONTEXTS",
     "Joint",
     "Picked",
+    "Speller",
     "Windows",
     "activations_in",
     "collect",
@@ -18,6 +19,5 @@ __all__ = [
     "spell",
     "spread",
     "strongest_edges",
-    "token_texts",
     "windows_around",
 ]

@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from atlas.artifacts import Run
-from atlas.association import EDGES
 from atlas.communities import CLUSTERS, LEVELS
+from atlas.communities.stage import kept_edges
 from atlas.contexts.firing import spread
 from atlas.firings import Firings
 from atlas.tracking import Track, untracked
@@ -46,15 +45,15 @@ class Joint:
 
 def strongest_edges(run: Run, *, edges: int) -> Pairs:
     """Return the edges of the backbone that are among the `edges` of highest phi inside any community of any level."""
-    table = pq.read_table(run.artifact(EDGES).path / "edges.parquet", columns=["a", "b", "kind", "phi", "kept_by"])
-    table = table.filter(pc.and_(pc.is_valid(table["kept_by"]), pc.equal(table["kind"], pa.scalar("CO_OCCURS"))))
+    table = kept_edges(run, "CO_OCCURS", ("a", "b", "phi"))
     a, b, phi = (table[name].to_numpy() for name in ("a", "b", "phi"))
     members = run.artifact(CLUSTERS).table("membership")
     wanted = np.zeros(len(a), bool)
     for level in LEVELS:
         of = members.filter(pc.equal(members["level"], pa.scalar(level)))
-        number = np.full(1 + max(a.max(initial=-1), b.max(initial=-1), *of["index"].to_pylist(), -1), -1, np.int64)
-        number[of["index"].to_numpy()] = of["cluster"].to_numpy()
+        index = of["index"].to_numpy()
+        number = np.full(1 + max(some.max(initial=-1) for some in (a, b, index)), -1, np.int64)
+        number[index] = of["cluster"].to_numpy()
         inside = np.flatnonzero((number[a] == number[b]) & (number[a] >= 0))
         wanted[inside[_first_of_each(number[a[inside]], phi[inside], edges)]] = True
     return np.stack([a[wanted], b[wanted]], axis=1).astype(np.int64)

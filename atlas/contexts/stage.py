@@ -15,7 +15,7 @@ from atlas.association import EDGES
 from atlas.communities import CLUSTERS
 from atlas.contexts.firing import SAMPLES, Picked, pick_firings
 from atlas.contexts.joint import Joint, pick_joint, strongest_edges
-from atlas.contexts.text import caption, token_texts
+from atlas.contexts.text import Speller, caption
 from atlas.contexts.window import Windows, activations_in, windows_around
 from atlas.counting.stage import ACTIVATIONS
 from atlas.errors import InputError
@@ -24,6 +24,7 @@ from atlas.firings import Firings
 from atlas.tracking import Track, untracked
 
 CONTEXTS = "51-contexts"
+_AT_ONCE = 2**14  # windows whose words are held at once
 STRONGEST, UNIFORM, EDGES_SHOWN, WINDOW = 4, 4, 3, 12
 
 
@@ -115,13 +116,25 @@ def _edge_columns(joint: Joint, rows: npt.NDArray[np.int64]) -> dict[str, Any]:
     return {**columns, "context": np.searchsorted(rows, columns["row"])}
 
 
+def _texts(activations: Artifact, firings: Firings, windows: Windows) -> tuple[pa.Array[Any], list[str]]:
+    """Return the texts of the tokens of each window, and each window's caption; words are held for a part of them."""
+    speller = Speller(activations)
+    parts: list[pa.Array[Any]] = []
+    captions: list[str] = []
+    for low in range(0, max(len(windows.at), 1), _AT_ONCE):
+        some = windows.of(np.arange(low, min(low + _AT_ONCE, len(windows.at))))
+        parts.append(speller.spell(firings, some))
+        words: list[Any] = parts[-1].to_pylist()
+        captions += [caption(own, at) for own, at in zip(words, some.at.tolist(), strict=True)]
+    return pa.concat_arrays(parts), captions
+
+
 def _context_columns(
     activations: Artifact, firings: Firings, rows: npt.NDArray[np.int64], windows: Windows
 ) -> dict[str, Any]:
-    tokens = token_texts(activations, firings, windows)
+    tokens, captions = _texts(activations, firings, windows)
     documents = activations.table("documents")
     document = firings.document[rows].astype(np.int64)
-    texts: list[Any] = tokens.to_pylist()
     names = documents["name"].take(pc.index_in(pa.array(document), documents["document"].combine_chunks()))
     return {
         "context": np.arange(len(rows)),
@@ -129,7 +142,7 @@ def _context_columns(
         "document": document,
         "document_name": names.combine_chunks(),
         "position": firings.position[rows].astype(np.int64),
-        "name": [caption(some, at) for some, at in zip(texts, windows.at.tolist(), strict=True)],
+        "name": captions,
         "text": pc.binary_join(tokens, ""),
         "tokens": tokens,
         "place": windows.at,

@@ -20,30 +20,38 @@ _REACH = 3  # tokens to either side that may hold bytes of a character which a w
 _CAPTION = 24  # characters to either side in the caption of a context
 
 
-def token_texts(activations: Artifact, firings: Firings, windows: Windows) -> pa.Array[Any]:
-    """Return the shares of each window's tokens in its text: list<string>, shape (n,); joined they are the text.
+class Speller:
+    """The vocabulary of an artifact of activations, read once, and the texts that windows have by it."""
 
-    Raises
-    ------
-    ArtifactError
-        The vocabulary lacks an item of the corpus.
-    """
-    vocabulary = activations.table("vocabulary")
-    known, text = vocabulary["token_id"].to_numpy(), vocabulary["text"].combine_chunks()
-    items = firings.token_id[windows.rows()]
-    places = np.searchsorted(known, items)
-    missing = np.flatnonzero(~np.isin(items, known))
-    if missing.size:
-        raise ArtifactError(
-            f"{activations.name}/vocabulary: no row for item {items[missing[0]]}",
-            "run `atlas ingest activations` again",
-        )
-    shares: pa.Array[Any] = text.take(pa.array(places, pa.int64()))
-    if pieces := _pieces(activations):
-        texts = dict(zip(known.tolist(), text.to_pylist(), strict=True))
-        broken = np.isin(items, list(pieces))
-        shares = _respelt(list(map(str, shares.to_pylist())), broken, firings, windows, texts, pieces)
-    return windows.lists(shares)
+    def __init__(self, activations: Artifact) -> None:
+        self._place = f"{activations.name}/vocabulary"
+        vocabulary = activations.table("vocabulary")
+        self._known, self._text = vocabulary["token_id"].to_numpy(), vocabulary["text"].combine_chunks()
+        self._pieces = _pieces(activations)
+        self._texts = dict(zip(self._known.tolist(), self._text.to_pylist(), strict=True)) if self._pieces else {}
+
+    def spell(self, firings: Firings, windows: Windows) -> pa.Array[Any]:
+        """Return the shares of each window's tokens in its text: list<string>, shape (n,); joined they are the text.
+
+        Raises
+        ------
+        ArtifactError
+            The vocabulary lacks an item of the corpus.
+        """
+        items = firings.token_id[windows.rows()]
+        places = np.searchsorted(self._known, items)
+        missing = np.flatnonzero(~np.isin(items, self._known))
+        if missing.size:
+            raise ArtifactError(
+                f"{self._place}: no row for item {items[missing[0]]}", "run `atlas ingest activations` again"
+            )
+        shares: pa.Array[Any] = self._text.take(pa.array(places, pa.int64()))
+        if self._pieces:
+            broken = np.isin(items, list(self._pieces))
+            shares = _respelt(
+                list(map(str, shares.to_pylist())), broken, firings, windows, self._texts, self._pieces
+            )
+        return windows.lists(shares)
 
 
 def _pieces(activations: Artifact) -> dict[int, bytes]:

@@ -147,7 +147,10 @@ class _Work:
         for name, values in zip(names, _entropy_values(real), strict=True):
             columns[name][features] = [None if np.isnan(value) else value for value in values.tolist()]
         rng = np.random.default_rng([self.seed, 2])
-        control = {how: uncertainty(self.firings, features, spans.control(how, rng)).claims(self.q) for how in CONTROLS}
+        control = {}
+        for how in CONTROLS:
+            moved, label = spans.control(how, rng), f"uncertainty, control by {how}"
+            control[how] = uncertainty(self.firings, features, moved, track=self.track, label=label).claims(self.q)
         return columns, {
             "entropy_features": len(features),
             "entropy_claims": dict(zip(("correlation", "difference"), real.claims(self.q), strict=True)),

@@ -117,7 +117,12 @@ class Spans:
 
 
 def uncertainty(
-    firings: Firings, features: npt.NDArray[np.integer], spans: Spans, *, track: Track = untracked
+    firings: Firings,
+    features: npt.NDArray[np.integer],
+    spans: Spans,
+    *,
+    track: Track = untracked,
+    label: str = "uncertainty",
 ) -> Uncertainty:
     """Return how a feature's firings, and their strength, go with the entropy of the model's next token.
 
@@ -128,9 +133,11 @@ def uncertainty(
     ----------
     features
         The features to look at, shape (n,).
+    track
+        Told of the features done, under `label`.
     """
     found = np.full((4, len(features)), np.nan)
-    with track("uncertainty", total=len(features), unit="features") as advance:
+    with track(label, total=len(features), unit="features") as advance:
         for place, (rows, activations) in enumerate(_firings(firings, features)):
             entropies, stratum = spans.entropy[rows], spans.stratum[rows]
             difference, z = spans.difference(rows)

@@ -54,15 +54,21 @@ class Claims:
     rules: Rules
 
     @classmethod
-    def of(cls, run: Run, firings: Firings) -> Self:
-        """Return the claims of a run."""
+    def of(cls, run: Run, firings: Firings, *, with_edges: bool = True) -> Self:
+        """Return the claims of a run.
+
+        Parameters
+        ----------
+        with_edges
+            Whether the edges are read, too, of which there may be many millions; else they are empty.
+        """
         edges, clustering, structure = (run.artifact(name) for name in (EDGES, CLUSTERS, STRUCTURE))
         rules = Rules(**{name: structure.parameters[name] for name in Rules.__dataclass_fields__})
         measured = ("a", "b", "kind", "joint_count", "expected", "expected_uncorrected", "kept_by")
         membership = _columns(clustering.path / "membership.parquet", ("index", "level", "cluster"))
         members = {level: groups(_labels(membership, level, firings.d_sae)) for level in LEVELS}
         return cls(
-            _columns(edges.path / "edges.parquet", measured),
+            _columns(edges.path / "edges.parquet", measured) if with_edges else {},
             _columns(clustering.path / "parents.parquet", ("parent", "child", "direct", "joint_count")),
             _columns(clustering.path / "same_as.parquet", ("a", "b", "joint_count")),
             membership,

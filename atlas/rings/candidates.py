@@ -8,19 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-import scipy.sparse as sp
 
 from atlas.artifacts import Run
 from atlas.communities import LEVELS
-from atlas.communities.stage import DECODER_TREE
+from atlas.communities.stage import DECODER_TREE, kept_edges
 from atlas.mapped import map_arrays
+from atlas.ranking import largest
 from atlas.rings.centroids import Centroids
+from atlas.tracking import Track, untracked
 
 Integers = npt.NDArray[np.int64]
-_AT_ONCE = 512
 _MOST_DROP = 1e6
 LARGEST = 200
 """Features of a decoder cluster at most: beyond that, the tree joins what has little in common."""
@@ -130,8 +127,7 @@ def _communities(run: Run) -> Iterator[FeatureSet]:
 
 
 def _egos(run: Run) -> Iterator[FeatureSet]:
-    table = pq.read_table(run.artifact("30-edges").path / "edges.parquet", columns=["a", "b", "kind", "kept_by"])
-    table = table.filter(pc.and_(pc.equal(table["kind"], pa.scalar("CO_OCCURS")), pc.is_valid(table["kept_by"])))
+    table = kept_edges(run, "CO_OCCURS", ("a", "b"))
     a, b = table["a"].to_numpy(), table["b"].to_numpy()
     for hub, others in _groups(np.concatenate([a, b]), np.concatenate([b, a])):
         yield FeatureSet("ego", int(hub), np.union1d(others, [hub]))
@@ -159,26 +155,42 @@ def _groups(key: Integers, value: Integers) -> Iterator[tuple[int, Integers]]:
     yield from zip(names.tolist(), np.split(value[order].astype(np.int64), starts[1:]), strict=True)
 
 
-def item_sets(sets: Sequence[FeatureSet], known: Centroids, rules: Rules) -> tuple[list[ItemSet], int]:
+def item_sets(
+    sets: Sequence[FeatureSet], known: Centroids, rules: Rules, *, track: Track = untracked, label: str = "items"
+) -> tuple[list[ItemSet], int]:
     """Return the distinct sets of items, and how many sets of features fire alike on too few items.
 
     The items are ranked by the set's summed mean activation r. A candidate is the first k of them where r_k is half of
     r_1 or more (the set fires on all of them alike) and twice r_(k+1) or more (and on nothing else nearly as much); of
     several such k the one of the largest drop. No word is given, and no feature has to be about one item. Sets of
     items whose Jaccard index is .5 or more count as one: the one that most sets of features give.
+
+    Parameters
+    ----------
+    track
+        Told of the sets of features done, under `label`.
     """
     found: dict[tuple[int, ...], list[tuple[float, FeatureSet]]] = {}
     n_small = 0
-    for some, strength in zip(sets, _strengths(sets, known), strict=True):
-        items, drop = _plateau(strength, rules)
-        if len(items) >= rules.min_points:
-            found.setdefault(tuple(items.tolist()), []).append((drop, some))
-        else:
-            n_small += bool(len(items))
+    with track(label, total=len(sets), unit="feature sets") as advance:
+        for some in sets:
+            items, drop = _plateau(known.strength(some.features), rules)
+            if len(items) >= rules.min_points:
+                found.setdefault(tuple(items.tolist()), []).append((drop, some))
+            else:
+                n_small += bool(len(items))
+            advance(1)
     ranked = sorted(found, key=lambda key: (-len(found[key]), -max(drop for drop, _ in found[key]), key))
     kept: dict[tuple[int, ...], int] = {}
+    names: list[tuple[int, ...]] = []
+    holders: dict[int, list[int]] = {}  # of each item, which of those kept have it
     for key in ranked:
-        like = next((other for other in kept if _jaccard(key, other) >= rules.min_overlap), key)
+        near = sorted({number for item in key for number in holders.get(item, ())})
+        like = next((names[one] for one in near if _jaccard(key, names[one]) >= rules.min_overlap), key)
+        if like not in kept:
+            for item in like:
+                holders.setdefault(item, []).append(len(names))
+            names.append(like)
         kept[like] = kept.get(like, 0) + len(found[key])
     distinct = []
     for key, n in kept.items():
@@ -187,19 +199,9 @@ def item_sets(sets: Sequence[FeatureSet], known: Centroids, rules: Rules) -> tup
     return distinct, n_small
 
 
-def _strengths(sets: Sequence[FeatureSet], known: Centroids) -> Iterator[npt.NDArray[np.float64]]:
-    """Yield the summed mean activation of each set on every item."""
-    for low in range(0, len(sets), _AT_ONCE):
-        some = sets[low : low + _AT_ONCE]
-        indptr = np.concatenate([[0], np.cumsum([len(one.features) for one in some])])
-        features = np.concatenate([one.features for one in some])
-        chosen = sp.csc_array((np.ones(len(features)), features, indptr), shape=(known.means.shape[1], len(some)))
-        yield from np.ascontiguousarray((known.means @ chosen).toarray().T)
-
-
 def _plateau(strength: npt.NDArray[np.float64], rules: Rules) -> tuple[Integers, float]:
     """Return the items on which a set fires alike and on nothing else, ascending, with the drop after them."""
-    order = np.argsort(-strength, kind="stable")[: rules.max_points + 1]
+    order = largest(strength, rules.max_points + 1)
     sorted_ = strength[order]
     if len(order) < 2 or sorted_[0] <= 0:
         return np.zeros(0, np.int64), 0.0

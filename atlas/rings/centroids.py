@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Self
 
+import numba
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from atlas.captions import readable
 from atlas.firings import Firings
-from atlas.tracking import Track
+from atlas.tracking import Track, untracked
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Directions = npt.NDArray[np.float32]
+"""Rows of the decoder, shape (d_sae, d_in), on disk: what is looked at is copied as float64."""
 Fired = Callable[[int], tuple[npt.NDArray[Any], npt.NDArray[np.float32]]]
 """Gives the tokens on which a feature fires, and its activations there."""
 MIN_TOKENS = 20
@@ -69,6 +73,7 @@ class Vocabulary:
         for spelling, one in spellings.items():
             words.setdefault(spelling.casefold(), []).append(one)
         slot = np.full(len(spellings), -1, np.int64)
+        every = list(spellings)
         names: list[str] = []
         for some in words.values():
             if count[some].sum() < MIN_TOKENS:
@@ -76,7 +81,7 @@ class Vocabulary:
             some.sort(key=lambda one: -count[one])
             for place, one in enumerate(some):
                 if place == 0 or count[one] >= MIN_TOKENS:
-                    names.append(next(spelling for spelling, own in spellings.items() if own == one))
+                    names.append(every[one])
                     slot[one] = len(names) - 1
                 else:
                     slot[one] = slot[some[0]]
@@ -95,76 +100,233 @@ def _tokens(item: Integers, half: npt.NDArray[np.int8], n_items: int) -> Integer
 
 
 @dataclass(frozen=True)
+class Sums:
+    """Summed activations of features on vocabulary items, by feature: a number for each pair that occurs.
+
+    Attributes
+    ----------
+    indptr : int64, shape (d_sae + 1,)
+    slots : int32, shape (nnz,)
+        Twice the item, and 1 more on the second half of the documents; ascending within a feature.
+    values : float64, shape (nnz,)
+    """
+
+    indptr: Integers
+    slots: npt.NDArray[np.int32]
+    values: Floats
+
+    @classmethod
+    def of(cls, columns: Iterable[tuple[Integers, Floats]], room: Path | None) -> Self:
+        """Return the sums of features that come one after the other, each as slots and values.
+
+        Parameters
+        ----------
+        room
+            Where to keep them: two files whose names begin so, 12 bytes a number, of which memory then holds what is
+            looked at. In memory when not given.
+        """
+        sizes = [0]
+        with _opened(room, "slots") as first, _opened(room, "values") as second:
+            for slots, values in columns:
+                first.write(slots.astype(np.int32).tobytes())
+                second.write(values.tobytes())
+                sizes.append(len(slots))
+            return cls(np.cumsum(sizes), _written(first, np.int32), _written(second, np.float64))
+
+
+def _opened(room: Path | None, name: str) -> BinaryIO:
+    return io.BytesIO() if room is None else room.with_name(f"{room.name}-{name}").open("w+b")
+
+
+def _written(stream: BinaryIO, kind: type[Any]) -> npt.NDArray[Any]:
+    """Return what was written to a stream, mapped where it is a file."""
+    if isinstance(stream, io.BytesIO):
+        return np.frombuffer(stream.getvalue(), kind)
+    stream.flush()
+    return np.asarray(np.memmap(stream, kind, "r")) if stream.tell() else np.zeros(0, kind)
+
+
+@dataclass(frozen=True)
 class Centroids:
     """Summed activations of features on vocabulary items.
 
     Attributes
     ----------
     vocabulary : Vocabulary
-    sums : pair of float64 sparse arrays, shape (n_items, d_sae)
-        Sum of each feature's activations over the tokens of each item, by half, stored by feature.
+    sums : Sums
     whole : float64, shape (d_sae,)
         Sum of each feature's activations over all tokens, items that are too rare included.
     """
 
     vocabulary: Vocabulary
-    sums: tuple[sp.csc_array, sp.csc_array]
+    sums: Sums
     whole: Floats
-    means: sp.csc_array = field(init=False)
-    """Mean activation on each item, both halves together: float64, shape (n_items, d_sae)."""
 
-    def __post_init__(self) -> None:
-        scale = sp.dia_array((1 / self.vocabulary.n.sum(0)[None], [0]), shape=(len(self.vocabulary.names),) * 2)
-        object.__setattr__(self, "means", sp.csc_array(scale @ (self.sums[0] + self.sums[1])))
+    def strength(self, features: Integers) -> Floats:
+        """Return the summed mean activation of some features on every item: float64, shape (n_items,)."""
+        n = self.vocabulary.n.sum(0)
+        found = np.zeros(len(n))
+        _add_means(self.sums.indptr, self.sums.slots, self.sums.values, features, 1 / np.maximum(n, 1), found)
+        return found
 
-    def shares(self, items: Integers) -> Floats:
-        """Return the share of each feature's activation that lies on some items: float64, shape (d_sae,)."""
-        own = sum(np.asarray(some[items].sum(0)).ravel() for some in self.sums)
-        shares: Floats = np.divide(own, self.whole, out=np.zeros_like(self.whole), where=self.whole > 0)
-        return shares
+    def about(
+        self,
+        some: Sequence[Integers],
+        *,
+        min_share: float,
+        among: npt.NDArray[np.bool_],
+        track: Track = untracked,
+        label: str = "features about items",
+    ) -> list[Integers]:
+        """Return, for each of several sets of items, the features with a share of their activation on these.
+
+        One pass over the features for all sets.
+
+        Parameters
+        ----------
+        min_share
+            Share of a feature's activation that lies on the items, at least.
+        among
+            Features that are looked at, bool, shape (d_sae,).
+        track
+            Told of the features done, under `label`.
+        """
+        ends = np.concatenate([[0], np.cumsum([len(items) for items in some])]).astype(np.int64)
+        items = np.concatenate([np.zeros(0, np.int64), *some])
+        held = np.zeros((len(self.vocabulary.names), 2))
+        indptr, slots, values = self.sums.indptr, self.sums.slots, self.sums.values
+        found: list[list[int]] = [[] for _ in some]
+        with track(label, total=len(among), unit="features") as advance:
+            for feature in range(len(among)):
+                advance(1)
+                if not among[feature] or not self.whole[feature] > 0:
+                    continue
+                own = slice(indptr[feature], indptr[feature + 1])
+                on = _on_items(slots[own], values[own], items, ends, held)
+                for number in np.flatnonzero(on / self.whole[feature] >= min_share).tolist():
+                    found[number].append(feature)
+        return [np.array(features, np.int64) for features in found]
 
     def profiles(self, items: Integers, features: Integers) -> tuple[Floats, Floats]:
         """Return the mean activations of features on items, by half: two of float64, shape (n_items, n_features)."""
-        first, second = (
-            np.asarray(some[:, features][items].todense()) / n[items][:, None]
-            for some, n in zip(self.sums, self.vocabulary.n, strict=True)
-        )
+        place = np.full(len(self.vocabulary.names), -1, np.int64)
+        place[items] = np.arange(len(items))
+        sums = np.zeros((2, len(features), len(items)))
+        _take(self.sums.indptr, self.sums.slots, self.sums.values, features, place, sums)
+        first, second = (one.T / n[items][:, None] for one, n in zip(sums, self.vocabulary.n, strict=True))
         return first, second
 
 
-def joined(known: Centroids) -> Centroids:
-    """Return the centroids with spellings that differ by case joined where features fire on them alike.
+@numba.njit(cache=True, nogil=True)
+def _add_means(indptr, slots, values, features, scale, found):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Add the mean activation of each feature on each item, both halves together."""
+    for feature in features:
+        k, end = indptr[feature], indptr[feature + 1]
+        while k < end:
+            item, total = slots[k] // 2, values[k]
+            k += 1
+            if k < end and slots[k] // 2 == item:
+                total += values[k]
+                k += 1
+            found[item] += scale[item] * total
+
+
+@numba.njit(cache=True, nogil=True)
+def _on_items(slots, values, items, ends, held):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return a feature's summed activation on each set of items; `held` is 0 throughout, before and after."""
+    for k in range(len(slots)):
+        held[slots[k] // 2, slots[k] % 2] = values[k]
+    found = np.zeros(len(ends) - 1)
+    for number in range(len(found)):
+        first = second = 0.0
+        for item in items[ends[number] : ends[number + 1]]:
+            first += held[item, 0]
+            second += held[item, 1]
+        found[number] = first + second
+    for k in range(len(slots)):
+        held[slots[k] // 2, slots[k] % 2] = 0.0
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _take(indptr, slots, values, features, place, sums):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Put the sums of features on chosen items, `place` of each, in their cells by half."""
+    for column in range(len(features)):
+        for k in range(indptr[features[column]], indptr[features[column] + 1]):
+            row = place[slots[k] // 2]
+            if row >= 0:
+                sums[slots[k] % 2, column, row] = values[k]
+
+
+@dataclass(frozen=True)
+class Join:
+    """Which items of a vocabulary are one in another.
+
+    Attributes
+    ----------
+    group : int64, shape (n_items,)
+        New number of each item; -1 where it is left out.
+    vocabulary : Vocabulary
+        The new one.
+    """
+
+    group: Integers
+    vocabulary: Vocabulary
+
+
+def joined(fired: Fired, vocabulary: Vocabulary, d_sae: int, *, track: Track, label: str = "spellings") -> Join:
+    """Return how spellings that differ by case are joined: those on which features fire alike.
 
     That is where the cosine of their mean activations with those of the most frequent spelling is .5 or more. `May` and
     `may` have .2 in the demo, the others of two spellings .5 to .9. Items of fewer than 20 tokens, or 5 in a half, are
     left out.
+
+    Parameters
+    ----------
+    fired
+        Gives a feature's firings.
+    track
+        Told of the features done, under `label`.
     """
-    vocabulary = known.vocabulary
     total = vocabulary.n.sum(0)
     words: dict[str, list[int]] = {}
     for number, name in enumerate(vocabulary.names):
         words.setdefault(name.casefold(), []).append(number)
-    of_row = sp.csr_array(known.means)
+    for some in words.values():
+        some.sort(key=lambda one: -total[one])
+    cosine = _cosines(fired, vocabulary, d_sae, list(words.values()), track, label)
     group = np.full(len(vocabulary.names), -1, np.int64)
     names: list[str] = []
     for word, some in words.items():
-        some.sort(key=lambda one: -total[one])
-        apart = [one for one in some[1:] if _cosine(of_row, some[0], one) < SAME_WORD]
+        apart = [one for one in some[1:] if cosine[one] < SAME_WORD]
         for own in ([one for one in some if one not in apart], apart):
             n = vocabulary.n[:, own].sum(1)
             if n.sum() >= MIN_TOKENS and n.min() >= MIN_HALF:
                 group[own] = len(names)
                 names.append(vocabulary.names[own[0]] if apart else word)
-    kept = np.flatnonzero(group >= 0)
-    join = sp.csr_array((np.ones(len(kept)), (group[kept], kept)), shape=(len(names), len(group)))
-    first, second = (sp.csc_array(join @ some) for some in known.sums)
-    return Centroids(vocabulary.regrouped(group, names), (first, second), known.whole)
+    return Join(group, vocabulary.regrouped(group, names))
 
 
-def _cosine(rows: sp.csr_array, one: int, other: int) -> float:
-    a, b = (rows[[number]] for number in (one, other))
-    length = float(np.sqrt((a.power(2)).sum() * (b.power(2)).sum()))
-    return float((a @ b.T).sum()) / length if length else 0.0
+def _cosines(
+    fired: Fired, vocabulary: Vocabulary, d_sae: int, words: Sequence[Sequence[int]], track: Track, label: str
+) -> Floats:
+    """Return the cosine of each spelling's mean activations with those of the first of its word; 1 for that itself."""
+    first = np.arange(len(vocabulary.names))
+    for some in words:
+        first[some] = some[0]
+    found = np.ones(len(first))
+    others = np.flatnonzero(first != np.arange(len(first)))
+    if not len(others):
+        return found
+    scale = 1 / np.maximum(vocabulary.n.sum(0), 1)
+    squares, products = np.zeros(len(first)), np.zeros(len(others))
+    for slots, values, _ in _columns(fired, vocabulary, d_sae, track, label):
+        mean = scale * np.bincount(slots // 2, values, minlength=len(first))
+        squares += mean * mean
+        products += mean[first[others]] * mean[others]
+    length = np.sqrt(squares[first[others]] * squares[others])
+    found[others] = np.divide(products, length, out=np.zeros(len(others)), where=length > 0)
+    return found
 
 
 def shuffled(firings: Firings, *, seed: int) -> Fired:
@@ -187,41 +349,60 @@ def shuffled(firings: Firings, *, seed: int) -> Fired:
 
 
 def centroids(
-    fired: Fired, vocabulary: Vocabulary, d_sae: int, *, track: Track, label: str = "item means"
+    fired: Fired,
+    vocabulary: Vocabulary,
+    d_sae: int,
+    *,
+    join: Join | None = None,
+    room: Path | None = None,
+    track: Track,
+    label: str = "item means",
 ) -> Centroids:
     """Return the summed activations of every feature on every item.
 
-    One pass over the features; what is held is a number for each pair of feature and item that occurs.
+    One pass over the features; what is kept is a number for each pair of feature and item that occurs.
 
     Parameters
     ----------
     fired
         Gives a feature's firings.
+    join
+        Where given, sums are those of the items that it makes of the vocabulary's.
+    room
+        Where to keep the numbers, as `Sums.of` has it.
     track
         Told of the features done, under `label`.
     """
-    n_items = len(vocabulary.names)
-    slot = np.where(vocabulary.item >= 0, 2 * vocabulary.item + vocabulary.half, 2 * n_items)
-    columns: list[tuple[Integers, Floats]] = []
     whole = np.zeros(d_sae)
+
+    def columns() -> Iterator[tuple[Integers, Floats]]:
+        for feature, (slots, values, total) in enumerate(_columns(fired, vocabulary, d_sae, track, label)):
+            whole[feature] = total
+            yield (slots, values) if join is None else _regrouped(slots, values, join)
+
+    sums = Sums.of(columns(), room)
+    return Centroids(vocabulary if join is None else join.vocabulary, sums, whole)
+
+
+def _columns(
+    fired: Fired, vocabulary: Vocabulary, d_sae: int, track: Track, label: str
+) -> Iterator[tuple[Integers, Floats, float]]:
+    """Yield each feature's slots, ascending, the sums there, and the sum over all tokens."""
+    n_items = len(vocabulary.names)
+    slot = np.where(vocabulary.item >= 0, 2 * vocabulary.item + vocabulary.half, 2 * n_items).astype(np.int32)
     with track(label, total=d_sae, unit="features") as advance:
         for feature in range(d_sae):
             rows, activations = fired(feature)
             sums = np.bincount(slot[rows], activations, minlength=2 * n_items + 1)[:-1]
-            whole[feature] = activations.sum(dtype=np.float64)
-            seen = np.flatnonzero(sums).astype(np.int64)
-            columns.append((seen, sums[seen].astype(np.float64)))
+            seen = np.flatnonzero(sums)
+            yield seen.astype(np.int64), sums[seen].astype(np.float64), float(activations.sum(dtype=np.float64))
             advance(1)
-    return Centroids(vocabulary, _halves(columns, n_items), whole)
 
 
-def _halves(columns: Sequence[tuple[Integers, Floats]], n_items: int) -> tuple[sp.csc_array, sp.csc_array]:
-    """Return the columns of both halves, which alternate, as two arrays."""
-    sides = []
-    for side in (0, 1):
-        some = [(seen[seen % 2 == side] // 2, sums[seen % 2 == side]) for seen, sums in columns]
-        indptr = np.concatenate([[0], np.cumsum([len(seen) for seen, _ in some])]).astype(np.int64)
-        indices = np.concatenate([seen for seen, _ in some]) if some else np.zeros(0, np.int64)
-        data = np.concatenate([sums for _, sums in some]) if some else np.zeros(0)
-        sides.append(sp.csc_array((data, indices, indptr), shape=(n_items, len(columns))))
-    return sides[0], sides[1]
+def _regrouped(slots: Integers, values: Floats, join: Join) -> tuple[Integers, Floats]:
+    """Return a feature's slots and sums after items were joined."""
+    group = join.group[slots // 2]
+    kept = group >= 0
+    sums = np.bincount(2 * group[kept] + slots[kept] % 2, values[kept], minlength=2 * len(join.vocabulary.names))
+    seen = np.flatnonzero(sums)
+    return seen.astype(np.int64), sums[seen].astype(np.float64)

@@ -13,11 +13,11 @@ from atlas.association.fdr import benjamini_hochberg
 from atlas.captions import caption
 from atlas.files import write_table
 from atlas.rings.candidates import Rules
-from atlas.rings.centroids import Centroids, Floats
+from atlas.rings.centroids import Centroids, Directions, Floats
 from atlas.rings.cyclic import Match, match, order_p
 from atlas.rings.geometry import angles, chance, figures, ring_statistic, simplex_share
 from atlas.rings.judging import TESTED, Judged
-from atlas.rings.points import Candidate
+from atlas.rings.points import Candidate, rows_of
 from atlas.schema import TABLES
 
 Record = dict[str, Any]
@@ -41,7 +41,7 @@ class Row:
     candidate: Candidate
     judged: Judged
     known: Centroids | None
-    directions: Floats
+    directions: Directions
     shuffled_variance: float | None
     permuted: float | None
     rules: Rules
@@ -112,7 +112,7 @@ class Row:
 
     def _decoder(self) -> tuple[float | None, bool | None]:
         """Return the share of variance of the members' directions on their first plane, and whether a ring shows."""
-        own = self.directions[self.candidate.features]
+        own = rows_of(self.directions, self.candidate.features)
         k = len(own)
         own = own - own.mean(0)
         _, size, axes = np.linalg.svd(own, full_matrices=False)
@@ -153,7 +153,7 @@ class Row:
         """Return 1 - (activation of the set on a token of the corpus) / (on the item), 0 where that is negative."""
         if self.known is None:
             return None
-        on = np.asarray(self.known.means[:, self.candidate.features][self.candidate.items].sum(1)).ravel()
+        on = self.known.strength(self.candidate.features)[self.candidate.items]
         mean = self.known.whole[self.candidate.features].sum() / len(self.known.vocabulary.item)
         found: Floats = np.clip(1 - mean / np.maximum(on, 1e-12), 0, 1)
         return found
@@ -161,7 +161,7 @@ class Row:
     def members(self, number: int) -> list[Record]:
         """Return the rows of `manifold_members`."""
         one = self.candidate
-        on = self.directions[one.features] @ self.judged.places.axes[list(self.judged.plane)].T
+        on = rows_of(self.directions, one.features) @ self.judged.places.axes[list(self.judged.plane)].T
         if self.known is not None:
             sums = sum(self.known.profiles(one.items, one.features))
             top = [one.points.names[point] for point in np.asarray(sums).argmax(0).tolist()]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
 from atlas.rings.candidates import FeatureSet, ItemSet, Rules
-from atlas.rings.centroids import MIN_HALF, MIN_TOKENS, Centroids, Fired, Floats, Integers
+from atlas.rings.centroids import MIN_HALF, MIN_TOKENS, Centroids, Directions, Fired, Floats, Integers
 from atlas.rings.geometry import Points, cosines
 
 PERMUTED = 200
@@ -42,20 +43,21 @@ class Candidate:
     items: Integers
 
 
-def item_points(
-    some: ItemSet, known: Centroids, directions: Floats, alive: npt.NDArray[np.bool_], rules: Rules
-) -> Candidate | None:
+def item_points(some: ItemSet, features: Integers, known: Centroids, *, directions: Directions) -> Candidate | None:
     """Return the centroids of items, rebuilt from all features that are about them; None of fewer than two features.
 
-    These are the live features with a twentieth or more of their activation on the items: a distributed code is
-    gathered whole, also where no set of the graph holds all of it. Likeness is the cosine of the items' mean
-    activations over these features.
+    Likeness is the cosine of the items' mean activations over these features.
+
+    Parameters
+    ----------
+    features
+        The live features with a twentieth or more of their activation on the items, as `Centroids.about` finds them: a
+        distributed code is gathered whole, also where no set of the graph holds all of it.
     """
-    features = np.flatnonzero((known.shares(some.items) >= rules.min_share) & alive)
     if len(features) < 2:
         return None
     first, second = known.profiles(some.items, features)
-    points = _points(known, some.items, first, second, directions[features])
+    points = _points(known, some.items, first, second, rows_of(directions, features))
     return Candidate("items", points, features, some.source, some.found_in, some.items)
 
 
@@ -66,7 +68,7 @@ def _points(known: Centroids, items: Integers, first: Floats, second: Floats, di
 
 
 def permuted_points(
-    candidate: Candidate, known: Centroids, fired: Fired, directions: Floats, *, seed: Sequence[int]
+    candidate: Candidate, known: Centroids, fired: Fired, directions: Directions, *, seed: Sequence[int]
 ) -> list[Points]:
     """Return the points of items whose names are permuted over their tokens, within each half of the documents.
 
@@ -85,26 +87,32 @@ def permuted_points(
         rows.append(place[own[on]])
         columns.append(np.full(int(on.sum()), column))
         values.append(activations[on])
-    shape = len(tokens), len(candidate.features)
-    activation = sp.csr_array((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
+    row, member, value = (np.concatenate(parts) for parts in (rows, columns, values))
+    order = np.argsort(row, kind="stable")
+    row, member, value = row[order], member[order], value[order].astype(np.float64)
+    width = len(candidate.features)
     rng = np.random.default_rng(list(seed))
     k = len(candidate.items)
     n = vocabulary.n[:, candidate.items].astype(np.float64)
+    own_directions = rows_of(directions, candidate.features)
     found = []
     for _ in range(PERMUTED):
         drawn = label.copy()
         for side in (0, 1):
             drawn[half == side] = rng.permutation(drawn[half == side])
-        sums = sp.csr_array(
-            (np.ones(len(tokens)), (half * k + drawn, np.arange(len(tokens)))), shape=(2 * k, len(tokens))
-        ) @ activation  # fmt: skip
-        means = sums.toarray().reshape(2, k, -1) / n[:, :, None]
-        found.append(_points(known, candidate.items, means[0], means[1], directions[candidate.features]))
+        cell = ((half * k + drawn) * width)[row] + member
+        means = np.bincount(cell, value, minlength=2 * k * width).reshape(2, k, width) / n[:, :, None]
+        found.append(_points(known, candidate.items, means[0], means[1], own_directions))
     return found
 
 
 def member_points(
-    some: FeatureSet, fired: Fired, half: npt.NDArray[np.int8], directions: Floats, rules: Rules
+    some: FeatureSet,
+    fired: Fired,
+    half: npt.NDArray[np.int8],
+    directions: Directions,
+    rules: Rules,
+    number: npt.NDArray[np.int32],
 ) -> Candidate | None:
     """Return the centroids of a set's members; None where too few have tokens enough.
 
@@ -118,15 +126,15 @@ def member_points(
         Half of the documents of each token.
     directions
         Rows of the decoder, shape (d_sae, d_in).
+    number
+        -1 throughout, int32, shape (n_tokens,); the same afterwards.
     """
     n = len(some.features)
     parts = [fired(feature) for feature in some.features.tolist()]
     rows = np.concatenate([part[0] for part in parts]).astype(np.int64)
     values = np.concatenate([part[1] for part in parts]).astype(np.float64)
     member = np.repeat(np.arange(n), [len(part[0]) for part in parts])
-    tokens, at = np.unique(rows, return_inverse=True)
-    order = np.lexsort((member, -values, at))
-    strongest = member[order[np.flatnonzero(np.diff(at[order], prepend=-1))]]
+    tokens, at, strongest = _by_token(rows, member, values, number)
     side = half[tokens].astype(np.int64)
     count = np.bincount(side * n + strongest, minlength=2 * n).reshape(2, n)
     kept = np.flatnonzero((count.sum(0) >= MIN_TOKENS) & (count.min(0) >= MIN_HALF))
@@ -134,9 +142,8 @@ def member_points(
         return None
     cell = (side[at] * n + strongest[at]) * n + member
     sums = np.bincount(cell, values, minlength=2 * n * n).reshape(2, n, n)
-    first, second = (
-        sums[one][kept] / count[one][kept, None] @ directions[some.features] for one in (0, 1)
-    )  # fmt: skip
+    own = rows_of(directions, some.features)
+    first, second = (sums[one][kept] / count[one][kept, None] @ own for one in (0, 1))
     firing = sp.csr_array((np.ones(len(rows)), (member, at)), shape=(n, len(tokens)))
     joint = (firing @ firing.T).toarray()
     size = np.sqrt(np.maximum(np.diag(joint), 1))
@@ -145,6 +152,30 @@ def member_points(
     likeness = (joint / np.outer(size, size))[np.ix_(kept, kept)]
     points = Points(names, count.sum(0)[kept], first, second, likeness)
     return Candidate("members", points, some.features, some, 1, features)
+
+
+def rows_of(directions: Directions, features: Integers) -> Floats:
+    """Return the decoder directions of some features: float64, shape (n_features, d_in)."""
+    return np.asarray(directions[features], np.float64)
+
+
+@numba.njit(cache=True, nogil=True)
+def _by_token(rows, member, values, number):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return the distinct tokens as they come, each firing's place among them, and the strongest member of each."""
+    tokens, at, n = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64), 0
+    for k in range(len(rows)):
+        if number[rows[k]] < 0:
+            number[rows[k]] = n
+            tokens[n] = rows[k]
+            n += 1
+        at[k] = number[rows[k]]
+    strongest, most = np.full(n, -1, np.int64), np.empty(n)
+    for k in range(len(rows)):
+        if strongest[at[k]] < 0 or values[k] > most[at[k]]:
+            strongest[at[k]], most[at[k]] = member[k], values[k]
+    for token in tokens[:n]:
+        number[token] = -1
+    return tokens[:n], at, strongest
 
 
 def distinct_members(sets: Sequence[FeatureSet], rules: Rules) -> list[FeatureSet]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,12 @@ from atlas.artifacts import Artifact, Run, Spec
 from atlas.association.testing import Gates, alive_features
 from atlas.firings import Firings
 from atlas.mapped import map_arrays
-from atlas.replication import document_groups, split
+from atlas.replication import Split, document_groups, split
 from atlas.rings.candidates import FeatureSet, Rules, feature_sets, item_sets
-from atlas.rings.centroids import Centroids, Fired, Floats, Vocabulary, centroids, joined, shuffled
+from atlas.rings.centroids import Centroids, Directions, Fired, Vocabulary, centroids, joined, shuffled
 from atlas.rings.columns import Row, write_manifolds
 from atlas.rings.judging import TESTED, Judged, measure, named, tried
-from atlas.rings.points import Candidate, distinct_members, item_points, member_points, permuted_points
+from atlas.rings.points import Candidate, distinct_members, item_points, member_points, permuted_points, rows_of
 from atlas.tracking import Track, untracked
 
 logger = logging.getLogger("atlas")
@@ -29,6 +30,7 @@ logger = logging.getLogger("atlas")
 RINGS = "52-rings"
 _INPUTS = ("10-activations", "30-edges", "40-clusters")
 _KINDS = ("items", "members")
+_SCRATCH = ".means"
 
 
 def rings(run: Run, *, rules: Rules | None = None, seed: int = 0, track: Track = untracked) -> Artifact:
@@ -90,6 +92,7 @@ class _Work:
         self.firings = Firings(self.activations.path)
         self.firings.require_index()
         self.decoder = self.activations.path / "decoder.safetensors"
+        self.scratch = np.full(self.firings.n_tokens, -1, np.int32)
 
     def write(self, directory: Path) -> dict[str, Any]:
         """Write the tables and return the figures."""
@@ -99,16 +102,26 @@ class _Work:
             logger.warning("rings: none is looked for: %s", missing)
             write_manifolds(directory, [])
             return {"not_looked_for": missing}
-        halves = split(self.firings, groups, seed=self.seed)
+        room = directory / _SCRATCH
+        room.mkdir()
+        try:
+            return self._found(directory, room, split(self.firings, groups, seed=self.seed))
+        finally:
+            shutil.rmtree(room, ignore_errors=True)
+
+    def _found(self, directory: Path, room: Path, halves: Split) -> dict[str, Any]:
+        """Write what is found, with `room` for what does not fit in memory, and return the figures."""
         half = np.repeat(halves.half, halves.n_tokens)
-        directions = np.asarray(map_arrays(self.decoder)["W_dec"]).astype(np.float64)
+        directions = np.asarray(map_arrays(self.decoder)["W_dec"])
         sets = feature_sets(self.run)
-        vocabulary = Vocabulary.of(self.firings.token_id, self._texts(), half)
-        known = joined(centroids(self.firings.contexts_of, vocabulary, self.firings.d_sae, track=self.track))
+        fired, d = self.firings.contexts_of, self.firings.d_sae
+        spelled = Vocabulary.of(self.firings.token_id, self._texts(), half)
+        join = joined(fired, spelled, d, track=self.track)
+        known = centroids(fired, spelled, d, join=join, room=room / "real", track=self.track)
         real = self._search(known, self.firings.contexts_of, sets, directions, "rings")
         moved = shuffled(self.firings, seed=self.seed)
         label = "item means, shuffled"
-        chance = centroids(moved, known.vocabulary, self.firings.d_sae, track=self.track, label=label)
+        chance = centroids(moved, known.vocabulary, d, room=room / "shuffled", track=self.track, label=label)
         null = self._search(chance, moved, sets, directions, "rings, shuffled")
         write_manifolds(directory, self._rows(real, chance, directions))
         return {
@@ -139,62 +152,69 @@ class _Work:
         return alive
 
     def _search(
-        self, known: Centroids, fired: Fired, sets: Sequence[FeatureSet], directions: Floats, label: str
+        self, known: Centroids, fired: Fired, sets: Sequence[FeatureSet], directions: Directions, label: str
     ) -> _Search:
         """Return what is found among the items and the members of some sets."""
-        alive = self._alive()
-        items, n_small = item_sets(sets, known, self.rules)
+        items, n_small = item_sets(sets, known, self.rules, track=self.track, label=f"{label}: items")
+        about = known.about(
+            [one.items for one in items], min_share=self.rules.min_share, among=self._alive(), track=self.track,
+            label=f"{label}: features",
+        )  # fmt: skip
         members = distinct_members(sets, self.rules)
         candidates: list[Candidate] = []
         judged: list[Judged] = []
         with self.track(label, total=len(items) + len(members), unit="candidates") as advance:
-            made = [item_points(one, known, directions, alive, self.rules) for one in items]
+            made = (item_points(one, features, known, directions=directions)
+                    for one, features in zip(items, about, strict=True))  # fmt: skip
             empty: list[Candidate | None] = [None] * len(members)
             for kind, (some, name) in enumerate(((made, "items"), (empty, "members"))):
                 found: list[Judged] = []
                 for number, one in enumerate(some):
                     if name == "members":
-                        one = member_points(members[number], fired, known.vocabulary.half, directions, self.rules)
+                        half = known.vocabulary.half
+                        one = member_points(members[number], fired, half, directions, self.rules, self.scratch)
                     measured = one and measure(one.points, self.rules, items=name == "items")
                     if one and measured:
-                        candidates.append(one)
+                        candidates.append(replace(one, points=one.points.measured()))
                         found.append(tried(measured, self.rules, seed=(self.seed, kind, number)))
                     n_small += one is None
                     advance(1)
                 judged += named(found, self.rules)
         return _Search(known, candidates, judged, n_small)
 
-    def _rows(self, real: _Search, chance: Centroids, directions: Floats) -> list[Row]:
+    def _rows(self, real: _Search, chance: Centroids, directions: Directions) -> list[Row]:
         rows = []
-        for number, (candidate, judged) in enumerate(zip(real.candidates, real.judged, strict=True)):
-            items = candidate.kind == "items"
-            if not items and judged.geometry == "undetermined":
-                continue  # hundreds of sets of members of which nothing is claimed: counted
-            rows.append(
-                Row(
-                    candidate,
-                    judged,
-                    real.known if items else None,
-                    directions,
-                    self._shuffled_variance(candidate, chance, directions) if items else None,
-                    self._permuted(number, real, directions) if items and judged.geometry in TESTED else None,
-                    self.rules,
-                    (self.seed, 2, number),
+        with self.track("rings, permuted", total=len(real.candidates), unit="candidates") as advance:
+            for number, (candidate, judged) in enumerate(zip(real.candidates, real.judged, strict=True)):
+                advance(1)
+                items = candidate.kind == "items"
+                if not items and judged.geometry == "undetermined":
+                    continue  # hundreds of sets of members of which nothing is claimed: counted
+                rows.append(
+                    Row(
+                        candidate,
+                        judged,
+                        real.known if items else None,
+                        directions,
+                        self._shuffled_variance(candidate, chance, directions) if items else None,
+                        self._permuted(number, real, directions) if items and judged.geometry in TESTED else None,
+                        self.rules,
+                        (self.seed, 2, number),
+                    )
                 )
-            )
         return rows
 
-    def _permuted(self, number: int, real: _Search, directions: Floats) -> float:
+    def _permuted(self, number: int, real: _Search, directions: Directions) -> float:
         """Return the share of permutations of a claim's names that meet its rule."""
         fired, seed = self.firings.contexts_of, (self.seed, 3, number)
         drawn = permuted_points(real.candidates[number], real.known, fired, directions, seed=seed)
         measured = [measure(points, self.rules, items=True) for points in drawn]
         return float(np.mean([one is not None and real.judged[number].geometry in one.met for one in measured]))
 
-    def _shuffled_variance(self, candidate: Candidate, chance: Centroids, directions: Floats) -> float | None:
+    def _shuffled_variance(self, candidate: Candidate, chance: Centroids, directions: Directions) -> float | None:
         """Return the share of variance on the first plane of the same points on shuffled firings."""
         first, second = chance.profiles(candidate.items, candidate.features)
-        own = directions[candidate.features]
+        own = rows_of(directions, candidate.features)
         shuffled_points = type(candidate.points)(
             candidate.points.names, candidate.points.n_tokens, first @ own, second @ own, candidate.points.likeness
         )
