@@ -18,8 +18,9 @@ from atlas.errors import ArtifactError
 from atlas.ingest.graph_derived import Derived
 from atlas.ingest.graph_read import Columns, Tables
 from atlas.ingest.graph_sources import OPTIONAL, STAGES
-from atlas.ingest.graph_tables import EDGE_TABLES, LINK_TABLES, NODE_TABLES, Key, LinkTable
+from atlas.ingest.graph_tables import EDGE_TABLES, LINK_TABLES, NODE_TABLES, SHIFTS, Key, LinkTable
 from atlas.schema import EDGE_KINDS, NODES, RELATIONSHIPS, SCHEMA_VERSION, TABLES
+from atlas.schema.behaviour_fields import SHIFT_Q
 from atlas.schema.generate import edge_columns, loaded
 from atlas.schema.tables import arrow_type
 
@@ -133,7 +134,7 @@ class Rows:
             for name, lists in source.lists.items():
                 found |= self.tables.gathered(name, source.key.columns[0], lists, batch)
             if "name" not in found:
-                found["name"] = self._captions_of(batch["hub"])
+                found["name"] = batch[source.named] if source.named else self._captions_of(batch["hub"])
             yield self._filled(("uid", *wanted), found | {"uid": self._uids(source.key, batch)}, batch.num_rows)
 
     def edges(self, kind: str) -> Batches:
@@ -141,7 +142,8 @@ class Rows:
         columns, key = edge_columns(), ("a", "b")
         for batch in self.tables.batches("edges", (column.name for column in TABLES["edges"].columns)):
             batch = batch.filter(pc.and_(pc.is_valid(batch["kept_by"]), pc.equal(batch["kind"], pa.scalar(kind))))
-            found = self.tables.beside(EDGE_TABLES, batch, columns) | _columns(batch)
+            found = self.tables.beside(EDGE_TABLES, batch, (*columns, *SHIFTS.values())) | _columns(batch)
+            found |= _significant(found)
             found["uid"] = _joined(self.name, kind, *(batch[end].cast(pa.string()) for end in key), by=":")
             found["start"], found["end"] = (self._uids(Key("Feature", (end,)), batch) for end in key)
             found["name"] = _joined(*(self._captions_of(batch[end]) for end in key), by=" · ")
@@ -241,6 +243,13 @@ def as_lists(batches: Batches) -> Iterator[tuple[Any, ...]]:
     """Yield the rows as `create_edges` and `merge_edges` take them: the server takes lists in less time than maps."""
     for batch in batches:
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _significant(found: Columns) -> Columns:
+    """Return the shifts of edges, null where they are not significant."""
+    none, most = pa.scalar(None, pa.float64()), pa.scalar(SHIFT_Q)
+    return {name: pc.if_else(pc.less_equal(found[q], most), found[name], none)
+            for name, q in SHIFTS.items() if name in found}  # fmt: skip
 
 
 def _columns(batch: pa.RecordBatch) -> Columns:

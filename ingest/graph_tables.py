@@ -29,7 +29,10 @@ class Key:
         return _WORDS.get(self.label, "")
 
 
-_WORDS = {"PeerCluster": "peer", "Edge": "CO_OCCURS", "Context": "context", "Manifold": "manifold"}
+_WORDS = {
+    "PeerCluster": "peer", "Edge": "CO_OCCURS", "Context": "context", "Manifold": "manifold", "Peak": "peak",
+    "Letter": "letter",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class NodeTable:
         Those of `beside` that must have a row for every node.
     lists
         A table whose rows are gathered by the key, and the list that each of its columns becomes.
+    named
+        The column that is the name of its nodes, where none is called so; a node without either has its hub's.
     """
 
     table: str
@@ -55,6 +60,7 @@ class NodeTable:
     beside: tuple[str, ...] = ()
     needed: tuple[str, ...] = ()
     lists: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    named: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,8 @@ _CLUSTER = Key("Cluster", ("level", "cluster"))
 _PEER_CLUSTER = Key("PeerCluster", ("peer_cluster",))
 _CONTEXT = Key("Context", ("context",))
 _MANIFOLD = Key("Manifold", ("manifold",))
+_PEAK = Key("Peak", ("index", "peak"))
+_LETTER = Key("Letter", ("letter",))
 
 NODE_TABLES: dict[str, NodeTable] = {
     source.key.label: source
@@ -110,12 +118,17 @@ NODE_TABLES: dict[str, NodeTable] = {
             _MANIFOLD,
             lists={"manifold_items": {column: made.name for column, made in POINTS.items()}},
         ),
+        NodeTable("peaks", _PEAK, named="cause"),
+        NodeTable("letters", _LETTER, named="letter"),
     )
 }
 """By label: all but `:Atlas`, which is of no table, and `:Edge`, which is a relationship, too."""
 
-EDGE_TABLES = ("replicated_edges",)
+EDGE_TABLES = ("replicated_edges", "interference")
 """Tables beside `edges`, whose columns are properties of `:Edge`."""
+
+SHIFTS = {"shift_a": "q_a", "shift_b": "q_b"}
+"""Columns of these that are loaded where another, an adjusted p, is `SHIFT_Q` or less, and absent elsewhere."""
 
 LINK_TABLES: dict[str, tuple[LinkTable, ...]] = {
     "PARENT_OF": (
@@ -130,6 +143,10 @@ LINK_TABLES: dict[str, tuple[LinkTable, ...]] = {
     "SEEN_IN": (LinkTable("edge_contexts", Key("Edge", ("a", "b")), _CONTEXT),),
     "ON_MANIFOLD": (LinkTable("manifold_members", _feature(), _MANIFOLD),),
     "ABSORBS": (LinkTable("absorption", _feature("child"), _feature("parent")),),
+    "HEDGES": (LinkTable("hedging", _feature("a"), _feature("b")),),
+    "SPELLS": (LinkTable("letters", _feature(), _LETTER),),
+    "STANDS_IN": (LinkTable("letter_words", _feature("absorbing"), _LETTER, uid=("letter", "token_id")),),
+    "PEAKS_AT": (LinkTable("peaks", _feature(), _PEAK),),
     "COMBINES": tuple(
         LinkTable("logic", _feature("c"), _feature(of), uid=("kind", "a", "b", "c", of)) for of in ("a", "b")
     ),

@@ -10,12 +10,12 @@
 // column: count integer -- how many
 
 CALL () {
-  MATCH (n:Atlas|Feature|Edge|Cluster|PeerCluster|Context|Manifold)
+  MATCH (n:Atlas|Feature|Edge|Cluster|PeerCluster|Context|Manifold|Peak|Letter)
   WHERE n.atlas = $atlas
   UNWIND labels(n) AS name
   RETURN 'node' AS kind, name, count(*) AS count
   UNION ALL
-  MATCH (n:Atlas|Feature|Edge|Cluster|PeerCluster|Context|Manifold)-[r]->()
+  MATCH (n:Atlas|Feature|Edge|Cluster|PeerCluster|Context|Manifold|Peak|Letter)-[r]->()
   WHERE n.atlas = $atlas
   RETURN 'relationship' AS kind, type(r) AS name, count(*) AS count
 }

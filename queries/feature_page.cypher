@@ -24,6 +24,7 @@
 // column: magnitude_cv float? -- their coefficient of variation
 // column: n_peaks integer? -- peaks of their density
 // column: peak_causes list<string>? -- what sets the firings of each peak apart
+// column: peaks list<string> -- each peak: where, the share of the firings in it, its cause, and the evidence for that
 // column: histogram list<integer>? -- activations by bins of one width
 // column: entropy_correlation float? -- rank correlation of its activations with the model's uncertainty
 // column: n_neighbours integer -- features with which it co-occurs on the backbone
@@ -53,6 +54,11 @@
 // column: ego_leaf_association float? -- association of two leaves under it: below 0 exclusive, above 0 joint
 // column: ego_halves integer? -- in how many halves the class holds again
 // column: ego_verdict string? -- what the behaviour of hub and leaves says
+// column: hedges list<string> -- features with which it fires and whose encoder and decoder are both near its own
+// column: letters list<string> -- first letters that it reads best of all features, by recall and precision
+// column: stands_in list<string> -- words on which it brings the letter that the letter's feature is silent on
+// column: shifted_by list<string> -- neighbours that it is stronger (above 0) or weaker with, in standard deviations,
+//    the largest shifts
 // column: manifolds list<string> -- figures that it is on, by number, geometry and name
 // column: combines list<string> -- logical functions of two features that it fires like
 // column: combined_by list<string> -- features that fire like a function of it and another
@@ -77,6 +83,36 @@ WITH f,
             RETURN toString(g.index) + ' ' + g.name + ' (' + r.status + ')' ORDER BY g.index } AS absorbs,
   COLLECT { MATCH (f)<-[r:ABSORBS]-(g:Feature)
             RETURN toString(g.index) + ' ' + g.name + ' (' + r.status + ')' ORDER BY g.index LIMIT 50 } AS absorbed_by,
+  COLLECT { MATCH (f)-[r:HEDGES]-(g:Feature)
+            RETURN toString(g.index) + ' ' + g.name
+            ORDER BY r.decoder_cosine + r.encoder_cosine DESC, g.index LIMIT 10 } AS hedges,
+  COLLECT { MATCH (f)-[:SPELLS]->(l:Letter)
+            RETURN l.letter + ' (recall ' + toString(round(l.recall, 2)) + ', precision ' +
+                   toString(round(l.precision, 2)) + ')' ORDER BY l.letter } AS letters,
+  COLLECT { MATCH (f)-[r:STANDS_IN]->(l:Letter)
+            RETURN l.letter + ' of «' + r.text + '»' + CASE WHEN r.absorbed THEN ' (absorbed)' ELSE '' END
+            ORDER BY r.contribution DESC, l.letter, r.token_id LIMIT 10 } AS stands_in,
+  COLLECT { MATCH (f)-[:ENDPOINT_OF]->(e:Edge)<-[:ENDPOINT_OF]-(g:Feature)
+            WITH g, CASE f.index WHEN e.a THEN e.shift_a ELSE e.shift_b END AS shift
+            WHERE shift IS NOT NULL
+            RETURN toString(g.index) + ' ' + g.name + ' (' + toString(round(shift, 2)) + ')'
+            ORDER BY abs(shift) DESC, g.index LIMIT 10 } AS shifted_by,
+  COLLECT { MATCH (f)-[:PEAKS_AT]->(p:Peak)
+            OPTIONAL MATCH (g:Feature {uid: f.atlas + ':' + toString(p.neighbour)})
+            WITH p, g, CASE p.cause WHEN 'token' THEN [p.token_share, p.token_share_outside]
+                                    WHEN 'neighbour' THEN [p.neighbour_share, p.neighbour_share_outside]
+                                    WHEN 'ring' THEN [p.partner_share, p.partner_share_outside] END AS shares
+            RETURN toString(round(p.at, 2)) + ' (' + toString(toInteger(round(100 * p.share))) + ' %): ' + p.cause +
+                   coalesce(CASE p.cause WHEN 'token' THEN ' «' + p.token + '»'
+                                         WHEN 'neighbour' THEN ' ' + toString(g.index) + ' ' + g.name
+                                         WHEN 'ring' THEN ' ' + toString(p.manifold) END, '') +
+                   coalesce(', ' + toString(toInteger(round(100 * shares[0]))) + ' % of its firings, ' +
+                            toString(toInteger(round(100 * shares[1]))) + ' % of others', '') +
+                   coalesce(CASE p.cause
+                              WHEN 'uncertainty' THEN ', ' + toString(round(p.entropy_difference, 2)) + ' nats'
+                              WHEN 'tokens' THEN ', ' + toString(toInteger(round(100 * p.tokens_explained))) + ' % predicted'
+                            END, '')
+            ORDER BY p.peak } AS peaks,
   COLLECT { MATCH (f)-[:ON_MANIFOLD]->(m:Manifold)
             RETURN toString(m.manifold) + ' ' + m.geometry + ': ' + m.name ORDER BY m.manifold } AS manifolds,
   COLLECT { MATCH (f)-[r:COMBINES]->(g:Feature) WHERE r.a = g.index
@@ -93,7 +129,7 @@ WITH f,
 RETURN f.index AS feature, f.name AS name, f.class AS class, f.firing_count AS firing_count, f.density AS density,
        f.mean AS mean, f.max AS max, f.top_tokens AS top_tokens, texts, text_activations, f.geometry_sort AS geometry_sort,
        f.role AS role, f.basis_sort AS basis_sort, f.magnitude AS magnitude,
-       f.magnitude_cv AS magnitude_cv, f.n_peaks AS n_peaks, f.peak_causes AS peak_causes, f.histogram AS histogram,
+       f.magnitude_cv AS magnitude_cv, f.n_peaks AS n_peaks, f.peak_causes AS peak_causes, peaks, f.histogram AS histogram,
        f.entropy_correlation AS entropy_correlation, COUNT { (f)-[:CO_OCCURS]-() } AS n_neighbours,
        COUNT { (f)-[:CO_TOPIC]-() } AS n_topics, COUNT { (f)-[:EXCLUDES]-() } AS n_exclusions, neighbours, same,
        parents, children, f.depth AS depth, f.children_kind AS children_kind, absorbs, absorbed_by,
@@ -103,6 +139,6 @@ RETURN f.index AS feature, f.name AS name, f.class AS class, f.firing_count AS f
        [c IN communities | c[6]] AS member_halves, f.ego_size AS ego_size, f.ego_shape AS ego_shape,
        f.ego_basis AS ego_basis, f.ego_family AS ego_family, f.ego_hub_role AS ego_hub_role,
        f.ego_leaf_association AS ego_leaf_association, f.ego_halves AS ego_halves, f.ego_verdict AS ego_verdict,
-       manifolds, combines, combined_by, matches, f.neuronpedia_url AS neuronpedia_url
+       hedges, letters, stands_in, shifted_by, manifolds, combines, combined_by, matches, f.neuronpedia_url AS neuronpedia_url
 ORDER BY feature
 LIMIT 1

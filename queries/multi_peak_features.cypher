@@ -25,8 +25,13 @@ WHERE f.magnitude = 'multi-peak' AND
          WHEN 'intrinsic' THEN all(one IN f.peak_causes WHERE one = 'intrinsic')
          ELSE $cause IN f.peak_causes
        END)
+WITH f
+ORDER BY f.firing_count DESC, f.index
+LIMIT $limit
+WITH f, COLLECT { MATCH (f)-[:PEAKS_AT]->(p:Peak) RETURN p ORDER BY p.peak } AS peaks
 RETURN f.index AS feature, f.name AS name, f.firing_count AS firing_count, f.dip_q AS dip_q,
-       f.peak_places AS peak_places, f.peak_shares AS peak_shares, f.peak_causes AS peak_causes,
-       f.peak_tokens AS peak_tokens, f.peak_neighbours AS peak_neighbours
+       [p IN peaks | p.at] AS peak_places, [p IN peaks | p.share] AS peak_shares, f.peak_causes AS peak_causes,
+       [p IN peaks | coalesce(p.token, '')] AS peak_tokens,
+       [p IN peaks | coalesce(p.neighbour, -1)] AS peak_neighbours
 ORDER BY firing_count DESC, feature
 LIMIT $limit

@@ -127,16 +127,24 @@ LOGIC_SUMMARY_FIELDS = (
     Field("control_claims", "integer", "claims by the same search after each c's firings are permuted within "
           "documents", "triples", low=0),
 )  # fmt: skip
+_SHIFT_A = ("mean activation of a on tokens where b fires, too, less that where it does not, within items, in "
+            "standard deviations of a's activations; empty where ")  # fmt: skip
 INTERFERENCE_FIELDS = (
     Field("a", "integer", "index of the feature with the lower index", low=0),
     Field("b", "integer", "index of the feature with the higher index", low=1),
-    _optional("shift_a", "float", "mean activation of a on tokens where b fires, too, less that where it does not, "
-              "within items, in standard deviations of a's activations; empty where no item has both",
-              "standard deviations"),
+    _optional("shift_a", "float", _SHIFT_A + "no item has both", "standard deviations"),
     _optional("shift_b", "float", "the same of b where a fires, too", "standard deviations"),
     _optional("q_a", "float", "Benjamini-Hochberg adjusted p of shift_a under permutation within items", low=0, high=1),
     _optional("q_b", "float", "the same of shift_b", low=0, high=1),
 )  # fmt: skip
+SHIFT_Q = 0.05
+"""Largest adjusted p of a shift that counts as one."""
+EDGE_SHIFTS = (
+    _optional("shift_a", "float", f"{_SHIFT_A}it is 0 as far as is known: its adjusted p above {SHIFT_Q}, or no item "
+              "with both", "standard deviations"),
+    _optional("shift_b", "float", "the same of b where a fires, too", "standard deviations"),
+)  # fmt: skip
+"""Properties of the `:Edge` of a `CO_OCCURS`."""
 
 MEANS_FIELDS = (
     *named(CLUSTER_FIELDS, "level", "cluster"),

@@ -87,6 +87,8 @@ NODE_STYLES: dict[str, NodeStyle] = {
     "PeerCluster": NodeStyle(GREY, 84, 6, BLACK, font_size=13),
     "Manifold": NodeStyle(PURPLE, 100, 6, BLACK, font_size=13),
     "Context": NodeStyle(_WHITE, 90, 1, SILVER),
+    "Peak": NodeStyle(PALE, 50, 2, SKY),
+    "Letter": NodeStyle(VERMILION, 84, 4, BLACK, font_size=13),
 }
 """By label; of several labels of a node the last one here is seen."""
 
@@ -105,6 +107,10 @@ RELATIONSHIP_STYLES: dict[str, RelationshipStyle] = {
     "SEEN_IN": RelationshipStyle(SILVER),
     "ON_MANIFOLD": RelationshipStyle(GREEN, 2),
     "ABSORBS": RelationshipStyle(VERMILION, 4),
+    "HEDGES": RelationshipStyle(YELLOW, 2),
+    "SPELLS": RelationshipStyle(BLACK, 2, caption=True),
+    "STANDS_IN": RelationshipStyle(VERMILION),
+    "PEAKS_AT": RelationshipStyle(SILVER),
     "COMBINES": RelationshipStyle(ORANGE, 2, caption=True),
     "COMPARED_WITH": RelationshipStyle(BLACK, 2, caption=True),
     "MATCHES": RelationshipStyle(GREEN, 2),

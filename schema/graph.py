@@ -18,7 +18,7 @@ from atlas.schema import (
 )
 from atlas.schema.fields import ATLAS, LOAD_ID, NAME, UID, Field
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Version of the graph's schema, kept on every `:Atlas`; a database of another version is refused."""
 
 
@@ -137,7 +137,7 @@ NODES: dict[str, Node] = {
                 *_without(fields.PARENT_SUMMARY_FIELDS, "index", optional=True),
                 *fields.EGO_CLASS_FIELDS,
                 *replication_fields.EGO_HALVES,
-                *_without(magnitude_fields.MAGNITUDE_FIELDS, "index", optional=True),
+                *_without(magnitude_fields.MAGNITUDE_FIELDS, "index", *magnitude_fields.OF_PEAKS, optional=True),
                 *_without(behaviour_fields.EGO_VERDICT_FIELDS, optional=True),
                 *_without(census_fields.SORT_FIELDS, optional=True),
                 fields.DECODER_DIRECTION,
@@ -157,7 +157,15 @@ NODES: dict[str, Node] = {
         Node(
             "Edge",
             "an edge of the backbone as a node, so that it can carry evidence",
-            (UID, ATLAS, LOAD_ID, NAME, *fields.EDGE_NODE_FIELDS, replication_fields.EDGE_HALVES),
+            (
+                UID,
+                ATLAS,
+                LOAD_ID,
+                NAME,
+                *fields.EDGE_NODE_FIELDS,
+                replication_fields.EDGE_HALVES,
+                *behaviour_fields.EDGE_SHIFTS,
+            ),
             indexes=(("atlas", "phi"),),
         ),
         Node(
@@ -210,6 +218,19 @@ NODES: dict[str, Node] = {
             "lists of its points are in the order found",
             (UID, ATLAS, LOAD_ID, *manifold_fields.MANIFOLD_FIELDS, *POINTS.values()),
             indexes=(("atlas", "geometry"),),
+        ),
+        Node(
+            "Peak",
+            "a peak of a feature's activations, with what sets its firings apart from the feature's others and the "
+            "evidence for it, whatever the cause; its name is the cause",
+            (UID, ATLAS, LOAD_ID, NAME, *magnitude_fields.PEAK_FIELDS),
+            indexes=(("atlas", "cause"),),
+        ),
+        Node(
+            "Letter",
+            "a first letter of words, with the feature that reads it best: claimed where `n_missing` is there",
+            (UID, ATLAS, LOAD_ID, NAME, *absorption_fields.LETTER_FIELDS),
+            indexes=(("atlas", "letter"),),
         ),
     )
 }
@@ -324,6 +345,27 @@ RELATIONSHIPS: dict[str, Relationship] = {
             (LOAD_ID, *_without(absorption_fields.ABSORPTION_FIELDS, "child", "parent")),
         ),
         Relationship(
+            "HEDGES",
+            ("Feature",),
+            "Feature",
+            "encoders and decoders are both nearer than those of random directions, and they fire together: each may "
+            "have mixed in a part of the other; stored once, from the lower to the higher index",
+            (LOAD_ID, *_without(absorption_fields.HEDGING_FIELDS, "a", "b")),
+        ),
+        Relationship(
+            "SPELLS", ("Feature",), "Letter", "fires on words that begin with it, the best of all features", (LOAD_ID,)
+        ),
+        Relationship(
+            "STANDS_IN",
+            ("Feature",),
+            "Letter",
+            "on a word on which the letter's features are silent, brings most along the direction of the letter's "
+            "feature: one relationship for each such word; `absorbed` says whether it has taken the letter there",
+            (UID, ATLAS, LOAD_ID, *_without(absorption_fields.LETTER_WORD_FIELDS, "letter", "index", "absorbing")),
+            keyed=True,
+        ),
+        Relationship("PEAKS_AT", ("Feature",), "Peak", "its activations have the peak", (LOAD_ID,)),
+        Relationship(
             "COMBINES",
             ("Feature",),
             "Feature",
@@ -349,7 +391,7 @@ RELATIONSHIPS: dict[str, Relationship] = {
             comparison_fields.MATCH_PROPERTIES,
         ),
         Relationship(
-            "OF_ATLAS", ("Feature", "Cluster", "PeerCluster", "Manifold"), "Atlas", "belongs to the atlas"
+            "OF_ATLAS", ("Feature", "Cluster", "PeerCluster", "Manifold", "Letter"), "Atlas", "belongs to the atlas"
         ),
     )
 }

@@ -50,7 +50,9 @@ MAGNITUDE_FIELDS = (
     _optional("entropy_difference_q", "float", "Benjamini-Hochberg adjusted p of it, firings permuted within documents",
               low=0, high=1),
 )  # fmt: skip
-"""Columns of `magnitude`; all but `index` are properties of `:Feature`."""
+"""Columns of `magnitude`; all but `index` and `OF_PEAKS` are properties of `:Feature`."""
+OF_PEAKS = ("peak_places", "peak_shares", "peak_tokens", "peak_neighbours")
+"""Those that `:Peak` has, one node for each peak."""
 
 _INSIDE, _OUTSIDE = "share of the peak's firings ", "the same share of the feature's other firings"
 

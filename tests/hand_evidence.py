@@ -44,6 +44,23 @@ FURTHER: dict[str, list[dict[str, Any]]] = {
         {"child": 2, "parent": 6, "kind": "full", "status": "candidate", "decoder_cosine": 0.5, "asymmetry": 0.625,
          "encoder_cosine": -0.125, "signature": True, "readout_share": 0.75},
     ],
+    "hedging": [
+        {"a": 1, "b": 3, "decoder_cosine": 0.5, "encoder_cosine": 0.25, "joint_count": 30, "expected": 10.0,
+         "lift_d": 3.0, "p_a_given_b": 0.25, "p_b_given_a": 0.75},
+        {"a": 2, "b": 3, "decoder_cosine": 0.375, "encoder_cosine": 0.5, "joint_count": 6, "expected": 0.0},
+    ],
+    "letters": [
+        {"letter": "g", "index": 6, "split": [9, 10], "recall": 0.875, "precision": 0.5, "n_items": 12,
+         "n_missing": 2, "n_absorbed": 1, "control_letters": 0.0125, "control_features": 0.0375},
+        {"letter": "q", "index": 0, "split": [], "recall": 0.25, "precision": 0.125, "n_items": 3},
+    ],
+    "letter_words": [
+        {"letter": "g", "token_id": 7, "text": " gone", "n_tokens": 12, "index": 6, "letter_share": 0.0,
+         "absorbing": 1, "absorbing_share": 1.0, "decoder_cosine": 0.5, "contribution": 0.75, "p": 0.01, "q": 0.02,
+         "absorbed": True},
+        {"letter": "g", "token_id": 9, "text": " go", "n_tokens": 20, "index": 6, "letter_share": 0.125,
+         "absorbing": 1, "absorbing_share": 0.25, "decoder_cosine": 0.5, "contribution": 0.25, "p": 0.5, "q": 0.5},
+    ],
     "magnitude": [
         {"index": 0, "magnitude": "multi-peak", "positive_count": 500, "magnitude_mean": 1.0, "magnitude_cv": 0.5,
          "n_peaks": 2, "dip_p": 0.001, "histogram_high": 3.0, "histogram": [3, 0, 5],
@@ -54,6 +71,19 @@ FURTHER: dict[str, list[dict[str, Any]]] = {
         {"index": 1, "magnitude": "set", "positive_count": 300, "magnitude_mean": 2.0, "magnitude_cv": 0.25,
          "n_peaks": 1, "dip_p": 0.5, "histogram": [1, 2], "histogram_high": 4.0},
         {"index": 51, "positive_count": 0},
+    ],
+    "peaks": [
+        {"index": 0, "peak": 0, "at": 0.5, "low": 0.0, "high": 1.0, "firings": 125, "share": 0.25, "prominence": 0.5,
+         "cause": "token", "token": "go", "token_share": 0.75, "token_share_outside": 0.125, "token_q": 0.001},
+        {"index": 0, "peak": 1, "at": 2.0, "low": 1.0, "high": 3.0, "firings": 375, "share": 0.75, "prominence": 0.75,
+         "cause": "intrinsic", "token": "run", "token_q": 0.5, "neighbour": 1, "relation": "child",
+         "neighbour_share": 0.5, "neighbour_share_outside": 0.375, "neighbour_lift": 1.25, "neighbour_q": 0.25},
+    ],
+    "interference": [
+        {"a": 0, "b": 1, "shift_a": 0.5, "q_a": 0.01, "shift_b": -0.25, "q_b": 0.0625},
+        {"a": 0, "b": 2, "shift_a": -0.75, "q_a": 0.05, "shift_b": 0.125, "q_b": 0.001},
+        {"a": 0, "b": 3},
+        {"a": 0, "b": 4, "shift_a": 1.0, "q_a": 0.5, "shift_b": 2.0, "q_b": 1.0},
     ],
     "verdicts": [{"level": "fine", "cluster": 0, "verdict": "composition", "reason": "parts", "joint_lift": 8.0,
                   "half_shape": "star-like"}],
@@ -72,4 +102,4 @@ FURTHER: dict[str, list[dict[str, Any]]] = {
         {"index": 1, "geometry_sort": "ring", "role": "child", "basis_sort": "contextual", "is_child": True},
     ],
 }
-"""Contexts, manifolds, absorption, magnitude and behaviour, by table."""
+"""Contexts, manifolds, absorption, hedging, letters, magnitude, peaks and behaviour, by table."""

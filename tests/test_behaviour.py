@@ -291,6 +291,9 @@ def test_interference_is_the_shift_within_items() -> None:
     found = interference(np.array([0, 8, 11]), rows, values, items, np.array([[0, 1]]))
     assert found.shift[0, 0] == pytest.approx(2 / values[:8].std())
     assert np.isnan(found.shift[0, 1])  # b fires nowhere without a
+    flat = interference(np.array([0, 8, 11]), rows, np.full(11, 3, np.float32), items, np.array([[0, 1]]))
+    assert np.isnan(flat.shift).all()  # constant activations shift nowhere
+    assert np.isnan(flat.q).all()
     rng = np.random.default_rng(0)
     n, d = 4000, 20
     firing = rng.random((d, n)) < 0.3

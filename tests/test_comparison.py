@@ -30,6 +30,7 @@ from atlas.comparison.reading import Population
 from atlas.comparison.structures import Features, Pairs, Sets, Structures
 from atlas.counting.stage import count
 from atlas.errors import InputError
+from atlas.files import read_arrays
 from atlas.firings import Firings
 from atlas.ingest.baselines import baseline
 from atlas.shapes import structure
@@ -174,15 +175,31 @@ def test_a_shuffled_run_has_none_of_it(runs: dict[str, Any]) -> None:
     assert edges["high"] > edges["low"] > 5
 
 
-def test_other_text_is_said_and_not_matched_by_firings(runs: dict[str, Any], tmp_path: Path) -> None:
-    """Fault 43: the same features on other tokens."""
+def test_other_text_is_said_and_not_matched_by_firings(
+    runs: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault 43: the same features on other tokens; with directions of another width none is matched, rates remain."""
+
+    def narrow(path: Path) -> dict[str, Any]:
+        return {"W_dec": read_arrays(path)["W_dec"][:, : 8 if "other" in path.parts else 16]}
+
     with ExitStack() as stack:
         other = planted(tmp_path / "other", runs["firing"][:, runs["order"]], seed=1, first=1)
         stack.push(other)
         finish(other)
         found = compare(runs["one"], other)
+        monkeypatch.setattr("atlas.comparison.stage.read_arrays", narrow)
+        apart = compare(runs["one"], other, name="narrow")
     assert found.results["matched_by_firings"] is None
     assert any("different tokens" in note for note in found.results["notes"])
+    assert apart.results["matched"] == apart.table("matches").num_rows == 0
+    assert [note.split(":")[0] for note in apart.results["notes"]] == [
+        "not matched by decoder", "not matched by firings"
+    ]  # fmt: skip
+    assert "of 16 and 8 numbers" in apart.results["notes"][0]
+    edges = row(apart, "edges", "CO_OCCURS")
+    assert edges["other_count"] > 0
+    assert edges["survives"] is None
 
 
 def test_a_run_beside_itself_and_names_that_are_none_are_refused(runs: dict[str, Any]) -> None:

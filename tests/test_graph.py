@@ -52,9 +52,10 @@ def test_every_row_of_the_artifacts_is_there(clean, tmp_path):
     assert receipt.removed == {}
     assert receipt.rows == {
         "Atlas": 1, "Feature": 54, "Edge": 54, "Cluster": 11, "PeerCluster": 3, "Context": 3, "Manifold": 2,
-        "OF_ATLAS": 70, "CO_OCCURS": 51, "CO_TOPIC": 1, "EXCLUDES": 2, "ENDPOINT_OF": 108, "PARENT_OF": 5, "SAME_AS": 1,
+        "Peak": 2, "Letter": 2, "OF_ATLAS": 72, "CO_OCCURS": 51, "CO_TOPIC": 1, "EXCLUDES": 2, "ENDPOINT_OF": 108,
+        "PARENT_OF": 5, "SAME_AS": 1,
         "WITHIN": 78, "IN_CLUSTER": 70, "PART_OF": 5, "IN_PEER_CLUSTER": 14, "FIRES_IN": 4, "SEEN_IN": 2,
-        "ON_MANIFOLD": 3, "ABSORBS": 1, "COMBINES": 4,
+        "ON_MANIFOLD": 3, "ABSORBS": 1, "HEDGES": 2, "SPELLS": 2, "STANDS_IN": 2, "PEAKS_AT": 2, "COMBINES": 4,
     }  # fmt: skip
     forms = values(
         clean,
@@ -178,7 +179,7 @@ def test_loading_again_changes_nothing(clean, tmp_path):
     artifacts = by_hand().write(tmp_path)
     load(artifacts, clean, name="hand")
     before = dump(clean)
-    assert (len(before["nodes"]), len(before["relationships"])) == (128, 419)
+    assert (len(before["nodes"]), len(before["relationships"])) == (132, 429)
     again = load(artifacts, clean, name="hand")
     assert (again.changed, again.clusters["fine"]["hub-spoke"], again.egos["joint"]) == (False, 1, 1)
     assert dump(clean) == before
@@ -231,7 +232,7 @@ def test_another_schema_version_is_refused_with_its_remedy(clean, tmp_path):
     """An atlas of another schema version stops the load before anything is written."""
     artifacts = by_hand().write(tmp_path)
     clean.execute_query("CREATE (:Atlas {uid: 'newer', atlas: 'newer', schema_version: 99})")
-    with pytest.raises(DatabaseError, match="'newer' of schema version 99, this program writes 4") as refused:
+    with pytest.raises(DatabaseError, match="'newer' of schema version 99, this program writes 5") as refused:
         load(artifacts, clean, name="hand")
     assert "`atlas db drop-atlas newer`" in refused.value.remedy
     assert values(clean, "MATCH (n) RETURN count(n)") == [(1,)]
@@ -393,7 +394,8 @@ def test_a_dropped_atlas_leaves_the_others(clean, tmp_path):
     other = export(clean, "other")
     clean.execute_query("MATCH (f:Feature {uid: 'hand:0'}) CREATE (:Note {atlas: 'hand', uid: 'mine'})-[:ON]->(f)")
     counts = {
-        "Manifold": 2, "Context": 3, "PeerCluster": 3, "Cluster": 11, "Edge": 54, "Feature": 54, "Atlas": 1,
+        "Letter": 2, "Peak": 2, "Manifold": 2, "Context": 3, "PeerCluster": 3, "Cluster": 11, "Edge": 54,
+        "Feature": 54, "Atlas": 1,
     }  # fmt: skip
     assert contents(clean, "hand") == counts
     assert drop(clean, "hand", batch=10) == counts

@@ -79,10 +79,20 @@ def evidence(a: int, b: int) -> dict[str, list[dict[str, Any]]]:
             {"manifold": 0, "item": text, "place": i, "n_tokens": 1 + i, "x": i / 7} for i, text in enumerate(AWKWARD)
         ],
         "absorption": [{"child": a, "parent": b, "kind": text} for text in AWKWARD[2:3]],
+        "hedging": [{"a": a, "b": b, "lift_d": None}],
+        "letters": [{"letter": letter, "index": a, "split": [b] * i} for i, letter in enumerate("cn")],
+        "letter_words": [
+            {"letter": "cn"[i % 2], "token_id": i, "text": text, "index": a, "absorbing": i, "absorbed": i % 3 == 0}
+            for i, text in enumerate(AWKWARD[:-1])
+        ],
         "magnitude": [
-            {"index": i, "histogram": [i, 0, 3], "peak_places": [i / 3], "peak_tokens": [text]}
+            {"index": i, "histogram": [i, 0, 3], "peak_causes": [text]} for i, text in enumerate(AWKWARD)
+        ],
+        "peaks": [
+            {"index": i, "peak": 0, "cause": "token", "token": text, "neighbour": i or None, "token_share": i / 30}
             for i, text in enumerate(AWKWARD)
         ],
+        "interference": [{"a": a, "b": b, "shift_a": 0.1, "q_a": 0.05, "shift_b": 0.2, "q_b": 0.06}],
         "verdicts": [{"level": "fine", "cluster": i, "verdict": text} for i, text in enumerate(AWKWARD[:9])],
         "ego_verdicts": [{"index": i, "ego_reason": text} for i, text in enumerate(AWKWARD)],
         "means": [{"level": "fine", "cluster": i, "mean_items": [text]} for i, text in enumerate(AWKWARD[:9])],

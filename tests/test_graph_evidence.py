@@ -49,6 +49,18 @@ def test_evidence_is_where_the_schema_says(hand):
         ("MATCH (m:Manifold {manifold: 1}) RETURN m.items, m.geometry", [(None, "undetermined")]),
         ("MATCH (child)-[r:ABSORBS]->(parent) RETURN child.index, parent.index, r.status, r.asymmetry",
          [(2, 6, "candidate", 0.625)]),
+        ("MATCH (a)-[r:HEDGES]->(b) RETURN a.index, b.index, r.encoder_cosine, r.lift_d ORDER BY a.index",
+         [(1, 3, 0.25, 3.0), (2, 3, 0.5, None)]),
+        ("MATCH (l:Letter) RETURN l.uid, l.name, l.split, l.n_missing, "
+         "COLLECT { MATCH (f)-[:SPELLS]->(l) RETURN f.index } ORDER BY l.letter",
+         [("hand:letter:g", "g", [9, 10], 2, [6]), ("hand:letter:q", "q", [], None, [0])]),
+        ("MATCH (f)-[r:STANDS_IN]->(l) RETURN f.index, l.name, r.uid, r.text, r.absorbed ORDER BY r.token_id",
+         [(1, "g", "hand:g:7", " gone", True), (1, "g", "hand:g:9", " go", False)]),
+        ("MATCH (f)-[:PEAKS_AT]->(p:Peak) RETURN f.index, p.uid, p.name, p.token_share, p.neighbour ORDER BY p.peak",
+         [(0, "hand:peak:0:0", "token", 0.75, None), (0, "hand:peak:0:1", "intrinsic", None, 1)]),
+        ("MATCH (e:Edge) WHERE e.shift_a IS NOT NULL OR e.shift_b IS NOT NULL "
+         "RETURN e.a, e.b, e.shift_a, e.shift_b ORDER BY e.b", [(0, 1, 0.5, None), (0, 2, -0.75, 0.125)]),
+        ("MATCH (l:Letter)-[:OF_ATLAS]->(a:Atlas) RETURN count(*), a.name", [(2, "hand")]),
         ("MATCH (f:Feature {index: 0}) RETURN f.magnitude, f.histogram, f.peak_causes",
          [("multi-peak", [3, 0, 5], ["token", "intrinsic"])]),
         ("MATCH (f:Feature) WHERE f.index IN [2, 51] RETURN f.magnitude, f.positive_count ORDER BY f.index",
@@ -106,6 +118,14 @@ def test_everything_about_one_feature(hand):
     ]  # fmt: skip
     assert known["neighbours"] == ["1 go", *(f"{leaf} feature {leaf}" for leaf in range(2, 6))]
     assert (known["n_neighbours"], known["n_topics"], known["n_exclusions"]) == (5, 1, 0)
+    assert known["peaks"] == [
+        "0.5 (25 %): token «go», 75 % of its firings, 13 % of others", "2.0 (75 %): intrinsic",
+    ]  # fmt: skip
+    assert known["letters"] == ["q (recall 0.25, precision 0.13)"]
+    assert known["shifted_by"] == ["2 feature 2 (-0.75)", "1 go (0.5)"]
+    assert page(2)["shifted_by"] == ["0 run (0.13)"]
+    assert page(1)["stands_in"] == ["g of « gone» (absorbed)", "g of « go»"]
+    assert page(3)["hedges"] == ["2 feature 2", "1 go"]
     assert page(2)["absorbs"] == ["6 feature 6 (candidate)"]
     assert page(6)["absorbed_by"] == ["2 feature 2 (candidate)"]
     assert page(6)["manifolds"] == ["1 undetermined: nothing much"]
@@ -126,9 +146,11 @@ def test_what_a_run_does_not_have_is_absent(driver, tmp_path):
     load(by_hand().write(tmp_path / "all"), driver, name="hand")
     receipt = load(replace(by_hand(), further={}).write(tmp_path / "none"), driver, name="hand", replace=True)
     assert receipt.removed == {
-        "FIRES_IN": 4, "SEEN_IN": 2, "ON_MANIFOLD": 3, "ABSORBS": 1, "COMBINES": 4, "Context": 3, "Manifold": 2,
+        "FIRES_IN": 4, "SEEN_IN": 2, "ON_MANIFOLD": 3, "ABSORBS": 1, "HEDGES": 2, "SPELLS": 2, "STANDS_IN": 2,
+        "PEAKS_AT": 2, "COMBINES": 4, "Context": 3, "Manifold": 2, "Peak": 2, "Letter": 2,
     }  # fmt: skip
-    held = "MATCH (n) RETURN count(n.magnitude) + count(n.verdict) + count(n.mean_norm) + count(n.role)"
+    kept = ("magnitude", "verdict", "mean_norm", "role", "shift_a")
+    held = f"MATCH (n) RETURN {' + '.join(f'count(n.{name})' for name in kept)}"
     assert values(driver, held) == [(0,)]
     assert rows(driver, "contexts", feature=0) == rows(driver, "edge_contexts", feature=0, other=1) == []
     (page,) = rows(driver, "feature_page", feature=0)

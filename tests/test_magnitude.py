@@ -98,6 +98,21 @@ def test_class_by_hand(cv: float, p: float, n_peaks: int, name: str) -> None:
     assert magnitude_class(cv, p, n_peaks) == name
 
 
+@pytest.mark.parametrize(("n", "name"), [(199, ""), (200, "set")])
+def test_a_class_needs_200_activations(tmp_path: Path, n: int, name: str) -> None:
+    """One fewer: no class, no dip and no number of peaks, and a histogram all the same."""
+    activations = np.zeros((600, 1), np.float32)
+    activations[:n, 0] = 3.0
+    sample = Sample(activations > 0, np.zeros(600, np.int64), np.arange(600) // 100, activations)
+    with Run(tmp_path) as held:
+        record(held, sample, seed=0)
+        found = magnitude(held)
+    (row,) = found.table("magnitude").to_pylist()
+    assert (row["magnitude"] or "", row["positive_count"], sum(row["histogram"])) == (name, n, n)
+    assert [row[column] is None for column in ("dip", "dip_p", "dip_q", "n_peaks")] == [not name] * 4
+    assert (found.results["n_classified"], found.results["n_too_rare"]) == (int(n >= 200), int(n < 200))
+
+
 def test_histogram_by_hand() -> None:
     """0 to 31 in 32 bins of one each, the two largest beyond the quantile in the last; nothing is lost."""
     counts, high = histogram(np.arange(33.0))

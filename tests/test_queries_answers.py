@@ -190,6 +190,48 @@ def test_directions_beside_firings(hand):
     assert rows(hand, "unaligned_edges", basis="lexical") == []
 
 
+def test_letters_and_the_words_that_lack_them(hand):
+    """Letters that are claimed, or all; words by letter, by the feature that stands in, and by whether it took them."""
+    claimed = ("g", 6, "feature 6", [9, 10], 0.875, 0.5, 12, 2, 1, 0.0125, 0.0375, ["« gone» 1 go"])
+    assert rows(hand, "letters") == [claimed]
+    assert rows(hand, "letters", words=0) == [(*claimed[:-1], [])]
+    assert rows(hand, "letters", claimed=False)[1:] == [
+        ("q", 0, "run", [], 0.25, 0.125, 3, None, None, None, None, [])
+    ]
+    taken = ("g", 7, " gone", 12, 6, 0.0, 1, "go", 1.0, 0.5, 0.75, 0.01, 0.02, True)
+    left = ("g", 9, " go", 20, 6, 0.125, 1, "go", 0.25, 0.5, 0.25, 0.5, 0.5, False)
+    assert rows(hand, "letter_words") == rows(hand, "letter_words", letter="g", feature=1) == [taken, left]
+    assert rows(hand, "letter_words", absorbed=True) == rows(hand, "letter_words", limit=1) == [taken]
+    assert rows(hand, "letter_words", absorbed=False) == [left]
+    assert rows(hand, "letter_words", letter="q") == rows(hand, "letter_words", feature=0) == []
+
+
+def test_pairs_that_may_hedge(hand):
+    """By the smaller of the two cosines, the largest first; of one feature on either side."""
+    found = [
+        (2, "feature 2", 3, "feature 3", 0.375, 0.5, 6, None, 0.5, 0.5),
+        (1, "go", 3, "feature 3", 0.5, 0.25, 30, 3.0, 0.25, 0.75),
+    ]  # fmt: skip
+    assert rows(hand, "hedged") == rows(hand, "hedged", feature=3) == found
+    assert rows(hand, "hedged", feature=1) == found[1:]
+    assert rows(hand, "hedged", feature=0) == []
+
+
+def test_what_raises_and_lowers_a_feature(hand):
+    """Significant shifts alone, of either end of an edge; the largest first, up, down, or of one basis."""
+    assert rows(hand, "interference", feature=0) == [
+        (2, "feature 2", -0.75, 0.125, 0.5, "lexical"), (1, "go", 0.5, None, 0.5, "lexical"),
+    ]  # fmt: skip
+    assert rows(hand, "interference", feature=2) == [(0, "run", 0.125, -0.75, 0.5, "lexical")]
+    assert rows(hand, "interference", feature=1) == [(0, "run", None, 0.5, 0.5, "lexical")]
+    assert rows(hand, "interference", feature=3) == []
+    down, up = (0, "run", 2, "feature 2", -0.75), (0, "run", 1, "go", 0.5)
+    assert [row[:5] for row in rows(hand, "strongest_shifts")] == [down, up, (2, "feature 2", 0, "run", 0.125)]
+    assert short(hand, "strongest_shifts", "by", direction="up") == [(1,), (0,)]
+    assert short(hand, "strongest_shifts", "by", direction="down") == [(2,)]
+    assert rows(hand, "strongest_shifts", basis="contextual") == []
+
+
 def test_features_like_this_one(hand, tmp_path, monkeypatch):
     """By the cosine of the decoder's rows, in one atlas alone; none without a decoder, or with too large a one."""
     near = rows(hand, "similar_directions", feature=0, limit=2)

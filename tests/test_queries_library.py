@@ -33,8 +33,8 @@ LIMIT $limit
 """
 
 
-SLOW = ["aligned_exclusions", "counts", "edge_forms", "edge_kinds", "gds_leiden", "replication", "surviving_edges",
-        "tiny_effects"]  # fmt: skip
+SLOW = ["aligned_exclusions", "counts", "edge_forms", "edge_kinds", "gds_leiden", "replication", "strongest_shifts",
+        "surviving_edges", "tiny_effects"]  # fmt: skip
 """Those that read much of every edge: their answers are about all of them."""
 
 

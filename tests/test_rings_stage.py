@@ -74,6 +74,16 @@ def test_another_seed_changes_halves_and_not_the_ring(tmp_path: Path) -> None:
     assert digests[0] == digests[1] != digests[2]
 
 
+def test_five_members_on_five_items_are_no_candidate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither points of items nor of members: a circle of five is not looked at, and nothing is wrong."""
+    monkeypatch.setitem(globals(), "K", 2)
+    with Run(tmp_path / "run") as run:
+        planted(run)
+        found = rings(run)
+    assert "not_looked_for" not in found.results
+    assert not any(row["geometry"] == "ring" or row["n_points"] < 6 for row in tables(found)["manifolds"])
+
+
 @pytest.mark.parametrize(
     ("given", "cause"), [({"n_documents": 1}, "the corpus is one document"), ({"decoder": False}, "no decoder")]
 )

@@ -18,7 +18,10 @@ from atlas.schema import SCHEMA_VERSION
 
 pytestmark = pytest.mark.neo4j
 ATLAS = [sys.executable, "-m", "atlas", "db"]
-COUNTS = {"Manifold": 2, "Context": 3, "PeerCluster": 3, "Cluster": 11, "Edge": 54, "Feature": 54, "Atlas": 1}
+COUNTS = {
+    "Letter": 2, "Peak": 2, "Manifold": 2, "Context": 3, "PeerCluster": 3, "Cluster": 11, "Edge": 54, "Feature": 54,
+    "Atlas": 1,
+}  # fmt: skip
 OF_HAND = {
     "name": "hand", "model": "a model", "hook_name": "blocks.9.hook_resid_post", "n_tokens": 1000, "n_edges": 51,
     "complete": True, "schema_version": SCHEMA_VERSION,

@@ -31,6 +31,7 @@ from atlas.firings import Firings
 from atlas.mapped import map_arrays
 from atlas.replication import REPLICATION
 from atlas.replication.claims import Claims, Community
+from atlas.schema.behaviour_fields import SHIFT_Q
 from atlas.shapes import STRUCTURE
 from atlas.tracking import Track, untracked
 
@@ -183,12 +184,12 @@ class _Work:
         columns = {f"{name}_{end}": _filled(getattr(real, name)[:, place])
                    for name in ("shift", "q") for place, end in enumerate("ab")}  # fmt: skip
         write_table(directory, "interference", {"a": pairs[:, 0], "b": pairs[:, 1], **columns})
-        tested, significant = np.isfinite(real.q), real.q <= 0.05
+        tested, significant = np.isfinite(real.q), real.q <= SHIFT_Q
         return {
             "shifts": int(tested.sum()),
             "shifts_up": int((significant & (real.shift > 0)).sum()),
             "shifts_down": int((significant & (real.shift < 0)).sum()),
-            "shifts_control": int((control.q <= 0.05).sum()),
+            "shifts_control": int((control.q <= SHIFT_Q).sum()),
         }
 
     def means(self, directory: Path) -> dict[str, Any]:
