@@ -215,6 +215,23 @@ def test_encode_equals_the_dense_reference(tmp_path: Path, kind: str) -> None:
     assert values.dtype == np.float32
 
 
+def test_matching_pursuit_has_its_decoder_for_an_encoder(tmp_path: Path) -> None:
+    """It loads and fires as its own module does, is signed, and says by its directions that it is tied."""
+    torch = extras.need("torch")
+    sae = load_sae(tiny_model.make_sae(tmp_path / "s", kind="matching_pursuit"))
+    x = random_activations()
+    with torch.no_grad(), extras.quiet():
+        dense = sae.module.encode(x) * sae.norms
+    torch.testing.assert_close(sae.encode(x), dense)
+    counts, _, values = sae.firings(x)
+    assert (sae.architecture, sae.signed) == ("matching_pursuit", True)
+    assert counts.max() <= 4
+    assert np.isfinite(values).all()
+    assert any("activations are signed" in note for note in sae.notes)
+    found = sae.directions()
+    np.testing.assert_allclose(found["encoder"]["W_enc"], found["decoder"]["W_dec"], atol=1e-6)
+
+
 def test_reconstruction_from_unit_directions(tmp_path: Path) -> None:
     """Activations times unit decoder rows give the SAE's own reconstruction."""
     torch = extras.need("torch")

@@ -77,6 +77,7 @@ def make_sae(folder: Path, *, kind: str = "topk", seed: int = 0, **changes: Any)
         "standard": (saes.StandardSAE, saes.StandardSAEConfig, {}),
         "jumprelu": (saes.JumpReLUSAE, saes.JumpReLUSAEConfig, {}),
         "abstopk": (saes.AbsTopKSAE, saes.AbsTopKSAEConfig, {"k": 4}),
+        "matching_pursuit": (saes.MatchingPursuitSAE, saes.MatchingPursuitSAEConfig, {"max_iterations": 4}),
     }
     sae_class, config_class, settings = classes[kind]
     torch.manual_seed(seed)
