@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,11 @@ class Points:
     fitted: Floats
     held_out: Floats
     likeness: Floats
+
+    def measured(self) -> Points:
+        """Return the points without their centroids, which take 16 bytes a point and dimension: to keep many."""
+        none = np.zeros((0, self.fitted.shape[1]))
+        return replace(self, fitted=none, held_out=none)
 
 
 @dataclass(frozen=True)

@@ -87,9 +87,9 @@ def permuted_points(
         rows.append(place[own[on]])
         columns.append(np.full(int(on.sum()), column))
         values.append(activations[on])
-    row, column, value = (np.concatenate(parts) for parts in (rows, columns, values))
+    row, member, value = (np.concatenate(parts) for parts in (rows, columns, values))
     order = np.argsort(row, kind="stable")
-    row, column, value = row[order], column[order], value[order].astype(np.float64)
+    row, member, value = row[order], member[order], value[order].astype(np.float64)
     width = len(candidate.features)
     rng = np.random.default_rng(list(seed))
     k = len(candidate.items)
@@ -100,7 +100,7 @@ def permuted_points(
         drawn = label.copy()
         for side in (0, 1):
             drawn[half == side] = rng.permutation(drawn[half == side])
-        cell = ((half * k + drawn) * width)[row] + column
+        cell = ((half * k + drawn) * width)[row] + member
         means = np.bincount(cell, value, minlength=2 * k * width).reshape(2, k, width) / n[:, :, None]
         found.append(_points(known, candidate.items, means[0], means[1], own_directions))
     return found

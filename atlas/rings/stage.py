@@ -6,7 +6,7 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -164,8 +164,8 @@ class _Work:
         candidates: list[Candidate] = []
         judged: list[Judged] = []
         with self.track(label, total=len(items) + len(members), unit="candidates") as advance:
-            made = [item_points(one, features, known, directions=directions)
-                    for one, features in zip(items, about, strict=True)]  # fmt: skip
+            made = (item_points(one, features, known, directions=directions)
+                    for one, features in zip(items, about, strict=True))  # fmt: skip
             empty: list[Candidate | None] = [None] * len(members)
             for kind, (some, name) in enumerate(((made, "items"), (empty, "members"))):
                 found: list[Judged] = []
@@ -175,7 +175,7 @@ class _Work:
                         one = member_points(members[number], fired, half, directions, self.rules, self.scratch)
                     measured = one and measure(one.points, self.rules, items=name == "items")
                     if one and measured:
-                        candidates.append(one)
+                        candidates.append(replace(one, points=one.points.measured()))
                         found.append(tried(measured, self.rules, seed=(self.seed, kind, number)))
                     n_small += one is None
                     advance(1)
