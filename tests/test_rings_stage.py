@@ -17,16 +17,25 @@ K, OTHERS, N_DOCUMENTS, LENGTH = 10, 30, 30, 300
 N = N_DOCUMENTS * LENGTH
 
 
-def planted(run: Run, *, n_documents: int = N_DOCUMENTS, decoder: bool = True) -> None:
-    """Ten items around which twenty features are tuned, one that fires on all of them, thirty items beside."""
+def planted(run: Run, *, n_documents: int = N_DOCUMENTS, decoder: bool = True, signed: str | None = None) -> None:
+    """Ten items around which twenty features are tuned, one that fires on all of them, thirty items beside.
+
+    Signed, either every second feature is `turned`, together with its direction, or those that are tuned are `opposed`:
+    above 0 on one side of the ring and below on the other.
+    """
     rng = np.random.default_rng(0)
     items = rng.integers(0, K + OTHERS, N)
     angle = 2 * np.pi * (3 * items % K) / K  # the order around the ring is not that of the numbers
     centre = 2 * np.pi * np.arange(2 * K) / (2 * K)
-    tuned = np.clip(np.cos(angle[:, None] - centre), 0, 1) * (items < K)[:, None]
+    tuned = np.cos(angle[:, None] - centre)
+    signs = {None: None, "turned": (-1.0) ** np.arange(2 * K + 6), "opposed": np.ones((N, 2 * K + 6))}[signed]
+    if signed == "opposed":
+        signs[:, : 2 * K] = np.where(tuned < 0, -1, 1)
+        tuned = 0.5 * np.abs(tuned)  # as often as where they fire on one side alone
+    tuned = np.clip(tuned, 0, 1) * (items < K)[:, None]
     chance = np.concatenate([tuned, (0.9 * (items < K))[:, None], np.full((N, 5), 0.02)], axis=1)
     document = np.arange(n_documents).repeat(N // n_documents)
-    store(run, rng.random(chance.shape) < chance, document, items=items, evenness=20.0)
+    store(run, rng.random(chance.shape) < chance, document, items=items, evenness=20.0, signs=signs)
     if not decoder:
         run.artifact("10-activations").path.joinpath("decoder.safetensors").unlink()
         run._verified.clear()

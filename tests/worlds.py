@@ -91,12 +91,15 @@ def store(
     seed: int = 0,
     items: np.ndarray[Any, Any] | None = None,
     evenness: float = 2.0,
+    signs: np.ndarray[Any, Any] | None = None,
 ) -> Artifact:
     """Write dense firings as the artifact `10-activations`, as a real ingestion would; `items` default to random.
 
-    Activations are gamma distributed with the shape `evenness`: at 50 nearly all are above half their median.
+    Activations are gamma distributed with the shape `evenness`: at 50 nearly all are above half their median. With
+    `signs` they are a signed SAE's: 1 and -1, of each firing, or of each feature, whose direction is then turned, too.
     """
     d_sae = firing.shape[1]
+    turned = np.ones(d_sae) if signs is None or signs.ndim > 1 else signs
 
     def compute(directory: Path) -> dict[str, Any]:
         shards = shards_of(firing, document, seed=seed, size=3000, evenness=evenness)
@@ -104,9 +107,14 @@ def store(
             if items is not None:
                 shard = replace(shard, token_id=items[3000 * number :][: shard.n_tokens].astype(np.int32))
                 shards[number] = shard
+            if signs is not None:
+                token, low = np.repeat(np.arange(shard.n_tokens), np.diff(shard.indptr)), 3000 * number
+                own = np.broadcast_to(signs, firing.shape)[low + token, shard.ids]
+                shards[number] = shard = replace(shard, activations=(shard.activations * own).astype(np.float32))
             write_shard(directory, number, shard, d_sae=d_sae)
         build_index(directory, n_shards=len(shards), d_sae=d_sae)
         directions = np.random.default_rng(seed).standard_normal((d_sae, 16)).astype(np.float32)
+        directions *= turned[:, None].astype(np.float32)
         norms = np.linalg.norm(directions, axis=1, keepdims=True)
         write_arrays(directory / "decoder.safetensors", {"W_dec": directions / norms, "norms": norms.ravel()})
         write_arrays(directory / "encoder.safetensors", {"threshold": np.zeros(d_sae, np.float32)})
@@ -129,8 +137,9 @@ def store(
             {"token_id": token_id, "text": [f" w{i}" for i in token_id], "n_tokens": seen},
         )
         return {
-            "model": "planted", "release": None, "sae_id": "planted", "architecture": "topk",
-            "hook_name": "blocks.0.hook_resid_post", "d_sae": d_sae, "d_in": 16, "corpus": "planted",
+            "model": "planted", "release": None, "sae_id": "planted",
+            "architecture": "topk" if signs is None else "abstopk", "hook_name": "blocks.0.hook_resid_post",
+            "d_sae": d_sae, "d_in": 16, "corpus": "planted",
             "n_tokens": len(firing), "n_documents": len(names), "n_special_dropped": 0, "firing_rule": "any",
             "mean_l0": float(firing.sum(1).mean()), "neuronpedia_id": None, "notes": [],
         }  # fmt: skip

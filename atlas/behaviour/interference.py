@@ -44,7 +44,8 @@ def interference(
     """Return how far each feature of a pair is shifted where the other fires, within vocabulary items.
 
     On the tokens v of each item on which i fires, n of them with j and m without: T = sum_v n m / (n + m) (mean with -
-    mean without), the shift is T over sum_v n m / (n + m), over the standard deviation of i's activations. If j's
+    mean without), the shift is T over sum_v n m / (n + m), over the standard deviation of i's activations, all by
+    size: of a signed SAE, too, a shift up is a stronger firing. If j's
     firing is permuted over i's tokens of an item, T has mean 0 and variance sum_v n m / (n + m) s_v^2; its tails are
     normal. Says that the two are not independent in strength, not which of them acts on the other.
 
@@ -86,7 +87,7 @@ def _shifts(indptr, rows, activations, item, i, others, place, rng, permuted):  
     """
     own = rows[indptr[i] : indptr[i + 1]]
     order = np.argsort(item[own], kind="mergesort")
-    value = activations[indptr[i] : indptr[i + 1]].astype(np.float64)[order]
+    value = np.abs(activations[indptr[i] : indptr[i + 1]].astype(np.float64))[order]
     spread = value.std()
     group, first, mean, varied = _grouped(item[own][order], value)
     for k in range(len(own)):

@@ -56,11 +56,11 @@ def pair_strengths(
 ) -> PairStrengths:
     """Return what every pair of every set does; a pair that is in several sets is looked at once.
 
-    The activations of the two on the tokens where both fire are ranked, and the ranks' means of each item taken
+    The sizes of the two activations on the tokens where both fire are ranked, and the ranks' means of each item taken
     off: T = sum over items of the products, r = T / sqrt(S_a S_b). With the ranks permuted within items T has mean 0
     and variance sum_v S_av S_bv / (n_v - 1); its tails are normal, each a family of its own. Two activations that
     share a token's budget trade off; so do two that one direction was split into. It says nothing of how often they
-    fire together.
+    fire together, nor, of a signed SAE, with which signs, which are a convention.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def _of_feature(indptr, rows, activations, on, item, feature, others, place, lea
                 if own >= 0:
                     if seen % step == 0:
                         at = seen // step
-                        a[at], b[at], v[at] = activations[e], activations[start + own], item[rows[e]]
+                        a[at], b[at], v[at] = abs(activations[e]), abs(activations[start + own]), item[rows[e]]
                     seen += 1
             correlation[number], z[number] = _correlate(_ranks(a), _ranks(b), v)
     for token in rows[indptr[feature] : indptr[feature + 1]]:

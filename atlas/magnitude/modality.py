@@ -108,9 +108,9 @@ def find_density_peaks(values: Floats) -> Peaks:
 
     The sample is counted into 1,024 cells up to its .999 quantile, and smoothed by a cosine transform, which
     reflects it at both ends: a density that is highest at 0 has its peak there. A local maximum is a peak where it
-    stands above its higher valley by `MIN_PROMINENCE` of its height, and where `MIN_SHARE` of the activations or
-    more lie between its valleys; the one of the smallest share is given up first, and its activations go to its
-    neighbours.
+    stands above its higher valley by `MIN_PROMINENCE` of its height, and by `MIN_NOISE` in the square root of the
+    activations that make it up, and where `MIN_SHARE` of the activations or more lie between its valleys; the one of
+    the smallest share is given up first, and its activations go to its neighbours.
 
     Parameters
     ----------

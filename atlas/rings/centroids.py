@@ -155,7 +155,7 @@ class Centroids:
     vocabulary : Vocabulary
     sums : Sums
     whole : float64, shape (d_sae,)
-        Sum of each feature's activations over all tokens, items that are too rare included.
+        Sum of the sizes of each feature's activations over all tokens, items that are too rare included.
     """
 
     vocabulary: Vocabulary
@@ -163,7 +163,10 @@ class Centroids:
     whole: Floats
 
     def strength(self, features: Integers) -> Floats:
-        """Return the summed mean activation of some features on every item: float64, shape (n_items,)."""
+        """Return the summed size of the mean activations of some features on every item: float64, shape (n_items,).
+
+        The sign of a signed SAE's feature is a convention, and two of them must not cancel.
+        """
         n = self.vocabulary.n.sum(0)
         found = np.zeros(len(n))
         _add_means(self.sums.indptr, self.sums.slots, self.sums.values, features, 1 / np.maximum(n, 1), found)
@@ -180,7 +183,8 @@ class Centroids:
     ) -> list[Integers]:
         """Return, for each of several sets of items, the features with a share of their activation on these.
 
-        One pass over the features for all sets.
+        sum_v |sum of a_i over the tokens of v| / sum |a_i|, half by half: of a signed SAE what cancels on an item is
+        not on it. One pass over the features for all sets.
 
         Parameters
         ----------
@@ -219,7 +223,7 @@ class Centroids:
 
 @numba.njit(cache=True, nogil=True)
 def _add_means(indptr, slots, values, features, scale, found):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Add the mean activation of each feature on each item, both halves together."""
+    """Add the size of the mean activation of each feature on each item, both halves together."""
     for feature in features:
         k, end = indptr[feature], indptr[feature + 1]
         while k < end:
@@ -228,20 +232,20 @@ def _add_means(indptr, slots, values, features, scale, found):  # type: ignore[n
             if k < end and slots[k] // 2 == item:
                 total += values[k]
                 k += 1
-            found[item] += scale[item] * total
+            found[item] += scale[item] * abs(total)
 
 
 @numba.njit(cache=True, nogil=True)
 def _on_items(slots, values, items, ends, held):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return a feature's summed activation on each set of items; `held` is 0 throughout, before and after."""
+    """Return the size of a feature's activation on each set of items; `held` is 0 throughout, before and after."""
     for k in range(len(slots)):
         held[slots[k] // 2, slots[k] % 2] = values[k]
     found = np.zeros(len(ends) - 1)
     for number in range(len(found)):
         first = second = 0.0
         for item in items[ends[number] : ends[number + 1]]:
-            first += held[item, 0]
-            second += held[item, 1]
+            first += abs(held[item, 0])
+            second += abs(held[item, 1])
         found[number] = first + second
     for k in range(len(slots)):
         held[slots[k] // 2, slots[k] % 2] = 0.0
@@ -387,7 +391,7 @@ def centroids(
 def _columns(
     fired: Fired, vocabulary: Vocabulary, d_sae: int, track: Track, label: str
 ) -> Iterator[tuple[Integers, Floats, float]]:
-    """Yield each feature's slots, ascending, the sums there, and the sum over all tokens."""
+    """Yield each feature's slots, ascending, the sums there, and the sum of sizes over all tokens."""
     n_items = len(vocabulary.names)
     slot = np.where(vocabulary.item >= 0, 2 * vocabulary.item + vocabulary.half, 2 * n_items).astype(np.int32)
     with track(label, total=d_sae, unit="features") as advance:
@@ -395,7 +399,7 @@ def _columns(
             rows, activations = fired(feature)
             sums = np.bincount(slot[rows], activations, minlength=2 * n_items + 1)[:-1]
             seen = np.flatnonzero(sums)
-            yield seen.astype(np.int64), sums[seen].astype(np.float64), float(activations.sum(dtype=np.float64))
+            yield seen.astype(np.int64), sums[seen].astype(np.float64), float(np.abs(activations).sum(dtype=np.float64))
             advance(1)
 
 

@@ -163,9 +163,9 @@ class Row:
         one = self.candidate
         on = rows_of(self.directions, one.features) @ self.judged.places.axes[list(self.judged.plane)].T
         if self.known is not None:
-            sums = sum(self.known.profiles(one.items, one.features))
-            top = [one.points.names[point] for point in np.asarray(sums).argmax(0).tolist()]
-            weight = np.asarray(sums).sum(0)
+            sizes = np.abs(sum(self.known.profiles(one.items, one.features)))
+            top = [one.points.names[point] for point in sizes.argmax(0).tolist()]
+            weight = sizes.sum(0)
         else:
             top = [str(feature) for feature in one.features.tolist()]
             weight = np.zeros(len(one.features))

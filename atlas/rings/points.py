@@ -116,9 +116,9 @@ def member_points(
 ) -> Candidate | None:
     """Return the centroids of a set's members; None where too few have tokens enough.
 
-    Of each token on which the set fires the strongest member is taken, the lower index of two equal ones; the point
-    of a member is the mean of the activations rebuilt from the whole set over its tokens. Likeness is how often two
-    members fire together, over the geometric mean of their firings.
+    Of each token on which the set fires the strongest member is taken, by size, the lower index of two equal ones; the
+    point of a member is the mean of the activations rebuilt from the whole set over its tokens. Likeness is how often
+    two members fire together, over the geometric mean of their firings.
 
     Parameters
     ----------
@@ -171,8 +171,8 @@ def _by_token(rows, member, values, number):  # type: ignore[no-untyped-def]  # 
         at[k] = number[rows[k]]
     strongest, most = np.full(n, -1, np.int64), np.empty(n)
     for k in range(len(rows)):
-        if strongest[at[k]] < 0 or values[k] > most[at[k]]:
-            strongest[at[k]], most[at[k]] = member[k], values[k]
+        if strongest[at[k]] < 0 or abs(values[k]) > most[at[k]]:
+            strongest[at[k]], most[at[k]] = member[k], abs(values[k])
     for token in tokens[:n]:
         number[token] = -1
     return tokens[:n], at, strongest
