@@ -47,10 +47,10 @@ EMPTY = {
     "exclusions", "exclusions_in_clusters", "exclusive_leaves", "excluding_features", "senses",  # leaves too rare to
     "aligned_exclusions", "tiny_effects", "rare_edges", "clusters_by_template", "joint_egos",  # be missed; strong edges
     "hub_roles", "token_families", "triangles", "shared_neighbours", "peer_clusters",  # stars alone
-    "absorbed", "absorbed_parents", "census", "community_means", "comparison", "contexts", "edge_contexts", "logic",
-    "magnitude_census", "magnitudes", "manifold_members", "manifolds", "matched_communities", "matches",
-    "multi_peak_features", "peaks", "rings", "structure_and_function", "surviving_edges", "uncertain_features",
-    "verdicts",  # of stages that this run ends before
+    "absorbed", "absorbed_parents", "census", "community_means", "comparison", "contexts", "edge_contexts", "hedged",
+    "interference", "letter_words", "letters", "logic", "magnitude_census", "magnitudes", "manifold_members",
+    "manifolds", "matched_communities", "matches", "multi_peak_features", "peaks", "rings", "strongest_shifts",
+    "structure_and_function", "surviving_edges", "uncertain_features", "verdicts",  # of stages that this run ends before
 }  # fmt: skip
 """Queries that answer nothing on the planted world, and what it has nothing of."""
 
