@@ -50,7 +50,7 @@ EMPTY = {
     "absorbed", "absorbed_parents", "census", "community_means", "comparison", "contexts", "edge_contexts", "hedged",
     "interference", "letter_words", "letters", "logic", "magnitude_census", "magnitudes", "manifold_members",
     "manifolds", "matched_communities", "matches", "multi_peak_features", "peaks", "rings", "strongest_shifts",
-    "structure_and_function", "surviving_edges", "uncertain_features", "verdicts",  # of stages that this run ends before
+    "structure_and_function", "surviving_edges", "uncertain_features", "verdicts",  # of later stages
 }  # fmt: skip
 """Queries that answer nothing on the planted world, and what it has nothing of."""
 
