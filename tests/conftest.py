@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -43,6 +44,17 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.delenv(name)
     yield data
     patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """Take back what a command run within a test has set of the project's logger: its level and its handlers."""
+    logger = logging.getLogger("atlas")
+    level, propagate, handlers = logger.level, logger.propagate, list(logger.handlers)
+    yield
+    logger.setLevel(level)
+    logger.propagate = propagate
+    logger.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,10 +119,8 @@ def test_the_graph_is_there_and_classified(
 def test_the_second_run_does_nothing_twice(
     first: tuple[Path, subprocess.CompletedProcess[str]], server: ServerInfo
 ) -> None:
-    """In under 20 seconds, every stage recognised, the same summary (as JSON this time)."""
-    started = time.monotonic()
+    """Every stage and the loaded graph are recognised; the same summary (as JSON this time)."""
     done = demo("--json", home=server.home, run=first[0])
-    assert time.monotonic() - started < 20
     assert done.returncode == 0, done.stderr
     for stage in ("10-activations", "20-counts", "30-edges", "40-clusters", "50-structure"):
         assert f"{stage}: done already" in done.stderr
@@ -133,25 +130,22 @@ def test_the_second_run_does_nothing_twice(
     assert "tokens/s" not in done.stderr
 
 
-def test_tokens_with_both_features_are_found_in_under_a_millisecond(
-    first: tuple[Path, subprocess.CompletedProcess[str]],
+def test_tokens_with_both_features_are_found_by_reading_the_two(
+    first: tuple[Path, subprocess.CompletedProcess[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Warm, the median over two hundred strong edges."""
+    """Of two hundred strong edges: as many as the edge says, and no other feature's firings are read."""
     from atlas.firings import Firings
 
     with Run(first[0]) as run:
         firings = Firings(run.artifact("10-activations").path)
         edges = run.artifact("30-edges").table("edges")
         edges = edges.filter(pc.field("kind") == "CO_OCCURS").sort_by([("phi", "descending")]).slice(0, 200).to_pylist()
-    times = []
-    for _ in range(2):
-        times = []
-        for edge in edges:
-            started = time.perf_counter()
-            rows = firings.joint_tokens(edge["a"], edge["b"])
-            times.append(time.perf_counter() - started)
-            assert len(rows) == edge["joint_count"]
-    assert sorted(times)[len(times) // 2] < 1e-3
+    read: list[int] = []
+    tokens_of = Firings.tokens_of
+    monkeypatch.setattr(Firings, "tokens_of", lambda self, feature: (read.append(feature), tokens_of(self, feature))[1])
+    for edge in edges:
+        assert len(firings.joint_tokens(edge["a"], edge["b"])) == edge["joint_count"]
+    assert read == [feature for edge in edges for feature in (edge["a"], edge["b"])]
 
 
 def test_fault_39_another_configuration_shows_the_difference(
