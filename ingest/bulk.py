@@ -154,6 +154,7 @@ def _import(new: Beside, files: Export) -> float:
 
     arguments = [
         "database", "import", "full", DATABASE, f"--array-delimiter=U+{ord(DELIMITER):04X}", "--bad-tolerance=0",
+        "--id-type=integer",
         "--report-file=../csv/report", f"--multiline-fields={str(files.multiline).lower()}",
         *(f"--nodes={label}={given(path)}" for label, path in files.nodes),
         *(f"--relationships={type_}={given(path)}" for type_, path in files.relationships),

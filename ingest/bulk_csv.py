@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from atlas.ingest.graph_rows import Batches, Row, Rows
-from atlas.ingest.graph_tables import LINKS, NODE_TABLES
+from atlas.ingest.graph_tables import LINKS, NODE_TABLES, Key
 from atlas.schema import EDGE_KINDS, NODES, RELATIONSHIPS, Field, Node
 from atlas.schema.generate import class_labels, loaded
 
@@ -31,6 +31,7 @@ _TYPES: dict[str, tuple[str, pa.DataType]] = {
 }
 """What a header calls a type, and what its column is written from."""
 _UID = Field("uid", "string", "")
+_NUMBER = pa.int64()
 
 
 @dataclass
@@ -59,8 +60,11 @@ class Export:
 
 
 def export(rows: Rows, folder: Path) -> Export:
-    """Return the files of an atlas, streamed into a folder."""
-    found = Export()
+    """Return the files of an atlas, streamed into a folder.
+
+    The importer tells nodes by their `number`: texts would cost it a quarter of its time.
+    """
+    found, rows = Export(), replace(rows, numbered=True)
     _write_nodes(found, folder, "Atlas", rows.atlas())
     for label in NODE_TABLES:
         _write_nodes(found, folder, label, rows.nodes(label))
@@ -100,19 +104,24 @@ class _File:
             )
 
 
+def _space(label_or_kind: str) -> str:
+    """Return the space in which numbers differ: a label, of edges the kind; only that of CO_OCCURS is linked to."""
+    return Key(label_or_kind, ()).word if label_or_kind == "Edge" else label_or_kind
+
+
 def _header(fields: Iterable[Field]) -> list[tuple[str, pa.DataType]]:
     return [(f"{each.name}:{_TYPES[each.type][0]}", _TYPES[each.type][1]) for each in fields]
 
 
 def _write_nodes(found: Export, folder: Path, label: str, batches: Batches) -> None:
     node, fields = NODES[label], loaded(NODES[label])
-    header = [(f"uid:ID({label})", pa.string()), *_header(fields), (":LABEL", pa.string())]
+    header = [(f":ID({_space(label)})", _NUMBER), *_header((_UID, *fields)), (":LABEL", pa.string())]
     path = folder / f"{label}.csv"
     found.nodes.append((label, path))
     with _File(found, path, header) as file:
         for batch in batches:
             batch = _without_unsayable(found, label, batch)
-            file.write([batch["uid"], *(_typed(batch, each) for each in fields), _labels(node, batch)])
+            file.write([batch["number"], batch["uid"], *(_typed(batch, each) for each in fields), _labels(node, batch)])
 
 
 def _labels(node: Node, batch: pa.RecordBatch) -> pa.Array[Any]:
@@ -166,11 +175,11 @@ def _long(texts: Any) -> Any:
 def _write_edges(found: Export, folder: Path, kind: str, batches: Batches) -> None:
     """Write a kind's edges as nodes, as relationships, and their `:ENDPOINT_OF`."""
     of_node, of_relationship = loaded(NODES["Edge"]), loaded(RELATIONSHIPS[kind])
-    start, end = (":START_ID(Feature)", pa.string()), (":END_ID(Feature)", pa.string())
+    start, end = (":START_ID(Feature)", _NUMBER), (":END_ID(Feature)", _NUMBER)
     headers: dict[str, list[tuple[str, pa.DataType]]] = {
-        f"Edge-{kind}": [("uid:ID(Edge)", pa.string()), *_header(of_node)],
+        f"Edge-{kind}": [(f":ID({_space(kind)})", _NUMBER), *_header((_UID, *of_node))],
         kind: [start, end, *_header((_UID, *of_relationship))],
-        f"ENDPOINT_OF-{kind}": [start, (":END_ID(Edge)", pa.string())],
+        f"ENDPOINT_OF-{kind}": [start, (f":END_ID({_space(kind)})", _NUMBER)],
     }
     paths = [folder / f"{name}.csv" for name in headers]
     found.nodes.append(("Edge", paths[0]))
@@ -181,17 +190,17 @@ def _write_edges(found: Export, folder: Path, kind: str, batches: Batches) -> No
             for path, header in zip(paths, headers.values(), strict=True)
         )
         for batch in batches:
-            uid, a, b = (batch[name] for name in ("uid", "start", "end"))
-            nodes.write([uid, *(_typed(batch, each) for each in of_node)])
+            number, uid, a, b = (batch[name] for name in ("number", "uid", "start", "end"))
+            nodes.write([number, uid, *(_typed(batch, each) for each in of_node)])
             relationships.write([a, b, uid, *(_typed(batch, each) for each in of_relationship)])
             for side in (a, b):
-                endpoints.write([side, uid])
+                endpoints.write([side, number])
 
 
 def _write_relationships(found: Export, folder: Path, type_: str, start: str, batches: Batches) -> None:
     relationship = RELATIONSHIPS[type_]
     fields = ((_UID,) if relationship.keyed else ()) + loaded(relationship)
-    ends = [(f":START_ID({start})", pa.string()), (f":END_ID({relationship.end})", pa.string())]
+    ends = [(f":START_ID({_space(start)})", _NUMBER), (f":END_ID({_space(relationship.end)})", _NUMBER)]
     path = folder / f"{type_}-{start}.csv"
     found.relationships.append((type_, path))
     with _File(found, path, [*ends, *_header(fields)]) as file:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -24,6 +26,8 @@ from atlas.schema.behaviour_fields import SHIFT_Q
 from atlas.schema.generate import edge_columns, loaded
 from atlas.schema.tables import arrow_type
 
+_ATLAS = 0
+"""Number of the `:Atlas`."""
 _CAPTION = 24  # characters of each end's name in the caption of an edge
 
 Row = dict[str, Any]
@@ -41,10 +45,14 @@ class Rows:
         them are empty: nothing is loaded of it, and its properties are absent.
     name
         Name of the atlas in the database; every uid starts with it.
+    numbered
+        Whether relationships name their ends by number in place of uid, and nodes have a `number` beside it, which no
+        other of their label has (of an edge, of its kind): what is only to be told apart needs no text.
     """
 
     artifacts: Mapping[str, Artifact]
     name: str
+    numbered: bool = False
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -115,7 +123,8 @@ class Rows:
         columns = {
             wanted.name: pa.array([found.get(wanted.name)], arrow_type(wanted)) for wanted in loaded(NODES["Atlas"])
         }
-        yield pa.RecordBatch.from_pydict({"uid": [self.name], **columns})
+        number = {"number": pa.array([_ATLAS])} if self.numbered else {}
+        yield pa.RecordBatch.from_pydict({"uid": [self.name], **number, **columns})
 
     def nodes(self, label: str) -> Batches:
         """Yield a label's nodes: `uid`, and the properties that the schema gives the label; null where absent."""
@@ -135,17 +144,19 @@ class Rows:
                 found |= self.tables.gathered(name, source.key.columns[0], lists, batch)
             if "name" not in found:
                 found["name"] = batch[source.named] if source.named else self._captions_of(batch["hub"])
-            yield self._filled(("uid", *wanted), found | {"uid": self._uids(source.key, batch)}, batch.num_rows)
+            found |= {"uid": self._uids(source.key, batch)} | self._number(source.key, batch)
+            yield self._filled((*self._identity, *wanted), found, batch.num_rows)
 
     def edges(self, kind: str) -> Batches:
         """Yield a kind's backbone in batches of the columns `edge_columns`."""
-        columns, key = edge_columns(), ("a", "b")
+        columns, key = (*self._identity, *edge_columns()[1:]), ("a", "b")
         for batch in self.tables.batches("edges", (column.name for column in TABLES["edges"].columns)):
             batch = batch.filter(pc.and_(pc.is_valid(batch["kept_by"]), pc.equal(batch["kind"], pa.scalar(kind))))
             found = self.tables.beside(EDGE_TABLES, batch, (*columns, *SHIFTS.values())) | _columns(batch)
             found |= _significant(found)
             found["uid"] = _joined(self.name, kind, *(batch[end].cast(pa.string()) for end in key), by=":")
-            found["start"], found["end"] = (self._uids(Key("Feature", (end,)), batch) for end in key)
+            found |= self._number(Key("Edge", key), batch)
+            found["start"], found["end"] = (self._ends(Key("Feature", (end,)), batch) for end in key)
             found["name"] = _joined(*(self._captions_of(batch[end]) for end in key), by=" · ")
             yield self._filled(columns, found, batch.num_rows)
 
@@ -161,7 +172,7 @@ class Rows:
                 ends = {"start": ("Edge", ("a", "b")), "end": ("Cluster", ("level", "cluster"))}
                 if type_ == "PART_OF":
                     ends = {"start": ("Cluster", ("level", "cluster")), "end": ("Cluster", ("outer_level", "outer"))}
-                found = _columns(batch) | {end: self._uids(Key(*key), batch) for end, key in ends.items()}
+                found = _columns(batch) | {end: self._ends(Key(*key), batch) for end, key in ends.items()}
                 yield self._filled(relationship_columns(type_), found, batch.num_rows)
         for source in LINK_TABLES.get(type_, ()):
             yield from self._linked(type_, source)
@@ -173,7 +184,7 @@ class Rows:
             if source.where:
                 batch = batch.filter(batch[source.where])
             found = self.tables.beside(source.beside, batch, wanted) | _columns(batch)
-            found["start"], found["end"] = (self._uids(key, batch) for key in (source.start, source.end))
+            found["start"], found["end"] = (self._ends(key, batch) for key in (source.start, source.end))
             if source.uid:
                 parts = (batch[column].cast(pa.string()) for column in source.uid)
                 found["uid"] = _joined(self.name, *parts, by=":")
@@ -182,7 +193,8 @@ class Rows:
     def _of_atlas(self, label: str) -> Batches:
         source = NODE_TABLES[label]
         for batch in self.tables.batches(source.table, source.key.columns):
-            ends = [self._uids(source.key, batch), pa.repeat(pa.scalar(self.name), batch.num_rows)]
+            atlas = pa.repeat(pa.scalar(_ATLAS if self.numbered else self.name), batch.num_rows)
+            ends = [self._ends(source.key, batch), atlas]
             yield pa.RecordBatch.from_arrays(ends, names=["start", "end"])
 
     def _count(self, source: LinkTable) -> int:
@@ -193,6 +205,16 @@ class Rows:
     def _uids(self, key: Key, batch: pa.RecordBatch) -> pa.Array[Any]:
         parts = (batch[column].cast(pa.string()) for column in key.columns)
         return _joined(self.name, *([key.word] if key.word else []), *parts, by=":")
+
+    @property
+    def _identity(self) -> tuple[str, ...]:
+        return ("uid", "number") if self.numbered else ("uid",)
+
+    def _number(self, key: Key, batch: pa.RecordBatch) -> Columns:
+        return {"number": _numbers(key, batch)} if self.numbered else {}
+
+    def _ends(self, key: Key, batch: pa.RecordBatch) -> pa.Array[Any]:
+        return _numbers(key, batch) if self.numbered else self._uids(key, batch)
 
     def _filled(self, names: Sequence[str], found: Columns, n_rows: int) -> pa.RecordBatch:
         """Return the columns of these names, with what every row of the atlas has, and nulls for what is absent."""
@@ -254,6 +276,21 @@ def _significant(found: Columns) -> Columns:
 
 def _columns(batch: pa.RecordBatch) -> Columns:
     return dict(zip(batch.schema.names, batch.columns, strict=True))
+
+
+def _numbers(key: Key, batch: pa.RecordBatch) -> pa.Array[Any]:
+    """Return what the key's columns hold as one number a row, 32 bits each; of a text, a sum of its bytes.
+
+    The importer takes numbers below 2^56: 24 bits are left for the first of two columns. Two texts of one sum would be
+    two nodes of one number, which it refuses.
+    """
+    numbers = np.zeros(batch.num_rows, np.int64)
+    for name in key.columns:
+        column = batch[name]
+        if pa.types.is_string(column.type):
+            column = pa.array([zlib.crc32(text.encode()) >> 8 for text in column.to_pylist()], pa.int64())
+        numbers = numbers << 32 | column.to_numpy().astype(np.int64)
+    return pa.array(numbers)
 
 
 def _joined(*parts: Any, by: str) -> pa.Array[Any]:
