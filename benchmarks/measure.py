@@ -99,7 +99,7 @@ def _measure_here(asked: Asked) -> Measured:
         return Measured(failure="memory ran out")
     except CapacityError as error:
         return Measured(failure=f"not timed: {error}")
-    peak = _status("VmHWM") - start
+    peak = of_process("VmHWM") - start
     pairs, total = method.summary()
     return Measured(seconds, processor_seconds, laps, peak, method.work, pairs, total)
 
@@ -117,10 +117,11 @@ def _reset_peak() -> int:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return 0
-    return _status("VmRSS")
+    return of_process("VmRSS")
 
 
-def _status(name: str) -> int:
+def of_process(name: str) -> int:
+    """Return what the system says of this process, in bytes: `VmHWM` its peak of memory, `VmRSS` what it has now."""
     try:
         found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import shutil
@@ -74,6 +75,7 @@ def bulk_run(run: Run, *, name: str, home: Path | str | None = None) -> tuple[Re
 def bulk_load(rows: Rows, home: Path | str | None = None) -> tuple[Receipt, Target]:
     """Return the receipt of importing an atlas, and the server that holds it now; see `bulk_run`."""
     started = time.monotonic()
+    rows = dataclasses.replace(rows, numbered=True)
     place, expected = Home.at(home), rows.expected()
     place.check()
     logger.info("graph: by Neo4j's offline importer into the empty database of %s", place.path)

@@ -288,7 +288,7 @@ def _numbers(key: Key, batch: pa.RecordBatch) -> pa.Array[Any]:
     for name in key.columns:
         column = batch[name]
         if pa.types.is_string(column.type):
-            column = pa.array([zlib.crc32(text.encode()) >> 8 for text in column.to_pylist()], pa.int64())
+            column = pa.array([zlib.crc32(str(text).encode()) >> 8 for text in column.to_pylist()], pa.int64())
         numbers = numbers << 32 | column.to_numpy().astype(np.int64)
     return pa.array(numbers)
 
