@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
 import os
 import shutil
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
 import filelock
 import numpy as np
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from atlas.errors import ArtifactError, InputError
 from atlas.files import NO_ROOM, canonical, no_room, read_arrays, sha256, write_json
+from atlas.measured import measured
 from atlas.schema import TABLES
 
 logger = logging.getLogger("atlas")
@@ -47,20 +44,6 @@ FORMATS = {
     "70-comparison": 1,
 }
 """Version of each stage's files that this program writes and reads; raised when their form or meaning changes."""
-TOOLS = (
-    "feature-atlas",
-    "numpy",
-    "scipy",
-    "numba",
-    "igraph",
-    "leidenalg",
-    "pyarrow",
-    "torch",
-    "sae-lens",
-    "transformer-lens",
-    "transformers",
-    "neo4j",
-)
 
 
 @dataclass(frozen=True)
@@ -267,7 +250,7 @@ class Run:
                 shutil.rmtree(directory, ignore_errors=True)
             directory.mkdir(parents=True, exist_ok=True)
             self._remarks = {}
-            with _measured() as made:
+            with measured() as made:
                 results = compute(directory)
             made.update(self._remarks)
             _write_manifest(directory, spec, inputs, results, made)
@@ -377,43 +360,3 @@ def _describe_holder(path: Path) -> str:
         return f"process {holder['pid']} ({holder['command']})"
     except (OSError, ValueError, KeyError):
         return "another process"
-
-
-@contextlib.contextmanager
-def _measured() -> Iterator[dict[str, Any]]:
-    """Yield a dict that holds wall time, peak memory and tool versions once the block ends."""
-    made: dict[str, Any] = {}
-    reset = _reset_peak()
-    started = time.time()
-    yield made
-    made["started"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started))
-    made["wall_seconds"] = round(time.time() - started, 3)
-    made["peak_memory_mib"] = round(_peak_memory() / 2**20, 1)
-    made["peak_memory_of"] = "stage" if reset else "process"
-    made["tools"] = {"python": sys.version.split()[0], **_tool_versions()}
-
-
-def _reset_peak() -> bool:
-    """Start the kernel's high-water mark of this process anew; False where it cannot be."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:  # no Linux, or not allowed: the mark is then the whole process's
-        return False
-    return True
-
-
-def _peak_memory() -> int:
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return int(psutil.Process().memory_info().rss)
-
-
-def _tool_versions() -> dict[str, str]:
-    found = {}
-    for tool in TOOLS:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[tool] = metadata.version(tool)
-    return found

@@ -22,7 +22,8 @@ from typing import Any
 import psutil
 
 from atlas.artifacts import Run
-from benchmarks.measure import ROOT, machine, of_process
+from atlas.measured import peak_memory
+from benchmarks.measure import ROOT, machine
 from benchmarks.planted_atlas import Planted
 
 WAYS = {"plain": "driver", "rust": "driver and Rust extension", "bulk": "importer"}
@@ -55,7 +56,7 @@ def load_here(way: str, run_directory: Path, home: Path) -> dict[str, Any]:
             receipt = load(artifacts, driver, name="planted", database=target.database)
     tool = resource.getrusage(resource.RUSAGE_CHILDREN)
     return asdict(receipt) | {
-        "peak": of_process("VmHWM") / 2**20,  # what getrusage says is that of the process that started this one
+        "peak": peak_memory() / 2**20,
         "processor": time.process_time() - before[1],
         "processor_of_server": server() - before[0],
         "peak_of_tool": tool.ru_maxrss / 1024 if way == "bulk" else None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import numpy.typing as npt
 import psutil
 
 from atlas.errors import CapacityError
+from atlas.measured import peak_memory, reset_peak
 from benchmarks.methods import Method, as_matrix
 from benchmarks.registry import METHODS, Size
 from benchmarks.synthetic import Firing
@@ -92,14 +92,14 @@ def _measure_here(asked: Asked) -> Measured:
     except ImportError as error:
         return Measured(failure=f"not installed ({error.name or 'libraries missing'})")
     np.ones(asked.touched, np.uint8)
-    start = _reset_peak()
+    start = peak_memory() if reset_peak() else 0
     try:
         seconds, processor_seconds, laps = _count(method)
     except MemoryError:
         return Measured(failure="memory ran out")
     except CapacityError as error:
         return Measured(failure=f"not timed: {error}")
-    peak = of_process("VmHWM") - start
+    peak = peak_memory() - start
     pairs, total = method.summary()
     return Measured(seconds, processor_seconds, laps, peak, method.work, pairs, total)
 
@@ -109,24 +109,6 @@ def _count(method: Method) -> tuple[float, float, dict[str, float]]:
     wall, processor = time.perf_counter(), time.process_time()
     method.count(lambda name: laps.update({name: time.perf_counter() - wall}))
     return time.perf_counter() - wall, time.process_time() - processor, laps
-
-
-def _reset_peak() -> int:
-    """Make the present size the peak so far, and return it."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return 0
-    return of_process("VmRSS")
-
-
-def of_process(name: str) -> int:
-    """Return what the system says of this process, in bytes: `VmHWM` its peak of memory, `VmRSS` what it has now."""
-    try:
-        found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    except OSError:
-        found = None
-    return int(found[1]) * 1024 if found else 0
 
 
 def size_of(firing: Firing) -> Size:

@@ -27,6 +27,7 @@ from atlas.firings import Firings, Shard, build_index, write_shard
 from atlas.ingest.cli import ingest
 from atlas.ingest.options import Size as Bytes
 from atlas.ingest.shards import Size
+from atlas.measured import peak_memory
 
 STAGE = "10-activations"
 DOCUMENT = 700
@@ -165,12 +166,6 @@ def used(world: World) -> int:
     return sum(path.stat().st_size for path in world.directory.rglob("*") if path.is_file())
 
 
-def peak() -> int:
-    """Return this process's peak of resident memory (VmHWM), in bytes."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return 1024 * int(line.split()[1])
-
-
 @click.command()
 @click.option("--run", type=click.Path(path_type=Path), default="ten-million", show_default=True)
 @click.option("--tokens", default=10_000_000, show_default=True)
@@ -190,7 +185,7 @@ def main(steps: tuple[str, ...], here: bool, **given: Any) -> None:
     if here:
         started = time.perf_counter()
         figures = STEPS[steps[0]](world)
-        click.echo(json.dumps({"seconds": time.perf_counter() - started, "peak": peak(), **figures}))
+        click.echo(json.dumps({"seconds": time.perf_counter() - started, "peak": peak_memory(), **figures}))
         return
     sizes = {"n_shards": world.n_shards, "d_sae": world.d_sae, "d_in": world.d_in}
     n_firings = world.l0 * world.tokens
