@@ -125,7 +125,7 @@ def ask(page: Page, cypher: str) -> Answer:
     drawing.or_(streamed).first.wait_for(timeout=60_000)
     if drawing.count():
         page.locator("g.node circle").first.wait_for(timeout=60_000)
-        nodes, relationships = map(int, re.findall(r"\d+", drawing.inner_text()))
+        nodes, relationships = (_overview(page, what) for what in ("node-label", "relationship-type"))
         drawn = [Node(color, round(2 * float(radius)), text.strip()) for color, radius, text in page.evaluate(_NODES)]
         return Answer(nodes, relationships, 0, drawn)
     (rows, *_) = map(int, re.findall(r"\d+", streamed.inner_text()))
@@ -133,11 +133,17 @@ def ask(page: Page, cypher: str) -> Answer:
 
 
 def photograph(page: Page, picture: Path) -> None:
-    """Write the one frame, as large as the page, when what it draws has settled."""
-    page.get_by_test_id("frame").locator('button[title="Fullscreen"]').click()
-    page.wait_for_timeout(8_000)
+    """Write the one frame, as large as the page and without the overview, when what it draws has settled."""
+    frame = page.get_by_test_id("frame")
+    frame.locator('button[title="Fullscreen"]').click()
+    overview = frame.locator('button[title="Collapse the node properties display"]')
+    if overview.count():
+        overview.click()
+        page.wait_for_timeout(4_000)
+        frame.locator('button[aria-label="zoom-to-fit"]').click()
+    page.wait_for_timeout(4_000)
     page.screenshot(path=picture)
-    page.get_by_test_id("frame").locator('button[title="Close fullscreen"]').click()
+    frame.locator('button[title="Close fullscreen"]').click()
 
 
 def newer_log_in(page: Page, address: str, password: str) -> None:
@@ -181,3 +187,9 @@ def newer_run(page: Page, folder: int, name: str) -> int:
 
 def _labels(page: Page, beginning: str) -> list[str | None]:
     return [each.get_attribute("aria-label") for each in page.locator(f'[aria-label^="{beginning}"]').all()]
+
+
+def _overview(page: Page, what: str) -> int:
+    """Return how many the overview beside the drawing counts of all; it has no line for what is not there."""
+    line = page.get_by_test_id(f"property-details-overview-{what}-*")
+    return int(re.findall(r"\d+", line.inner_text())[0]) if line.count() else 0

@@ -49,7 +49,7 @@ the nodes of an answer, asked for or not; the pictures here have that off, so th
 What the style says: **orange** is a hub whose leaves exclude each other, **yellow** a hub by topology alone, **green**
 features that fire together, blue any other feature. A blue ring makes it a community, of the same colours; a purple
 one is a chain, a ring or the like, a pale one nothing of these. Grey dots are edges as nodes. Of the lines, grey ones
-join what fires together, red ones what excludes each other, light blue ones what shares a subject; blue arrows lead
+join what fires together, red-orange ones what excludes each other, light blue ones what shares a subject; blue arrows lead
 from wider to narrower, or from part to whole. The colours remain apart in every common colour blindness, and a hub is
 larger than its leaves besides.
 """

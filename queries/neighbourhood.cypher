@@ -7,7 +7,7 @@
 // key: a, b
 // parameter: atlas string = only -- name of the atlas
 // parameter: feature integer -- index of the feature
-// parameter: neighbours integer = 30 -- strongest neighbours that are drawn, by phi; 299 at most
+// parameter: neighbours integer = 12 -- strongest neighbours that are drawn, by phi; 299 at most
 // parameter: basis string? in lexical, contextual, mixed, untested = null -- what the tokens alone explain; null reads all
 // parameter: limit integer = 1000 -- most edges
 // column: part string -- `spoke` (the feature and a neighbour) or `rim` (two neighbours)

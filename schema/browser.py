@@ -37,7 +37,7 @@ class NodeStyle:
     """
 
     color: str
-    diameter: int = 66
+    diameter: int = 80
     border_width: int = 1
     border_color: str = GREY
     caption: str = "{name}"
@@ -70,21 +70,21 @@ NODE_STYLES: dict[str, NodeStyle] = {
     "Dense": NodeStyle(GREY, 80),
     "EgoMixed": NodeStyle(SKY),
     "EgoJoint": NodeStyle(GREEN),
-    "Hub": NodeStyle(YELLOW, 110, 4, BLACK, font_size=13),
-    "EgoHubSpoke": NodeStyle(ORANGE, 110, 4, BLACK, font_size=13),
+    "Hub": NodeStyle(YELLOW, 122, 4, BLACK, font_size=13),
+    "EgoHubSpoke": NodeStyle(ORANGE, 122, 4, BLACK, font_size=13),
     "Edge": NodeStyle(GREY, 14, caption=""),
-    "Cluster": NodeStyle(PALE, 84, 6, BLUE, font_size=13),
-    "Undetermined": NodeStyle(PALE, 84, 6, BLUE, font_size=13),
-    "Chain": NodeStyle(PURPLE, 84, 6, BLUE, font_size=13),
-    "Ring": NodeStyle(PURPLE, 84, 6, BLUE, font_size=13),
-    "Bipartite": NodeStyle(PURPLE, 84, 6, BLUE, font_size=13),
-    "CorePeriphery": NodeStyle(PURPLE, 84, 6, BLUE, font_size=13),
-    "Pair": NodeStyle(PALE, 66, 4, BLUE),
-    "Triangle": NodeStyle(GREEN, 66, 4, BLUE),
-    "FullyConnected": NodeStyle(GREEN, 84, 6, BLUE, font_size=13),
-    "StarLike": NodeStyle(YELLOW, 84, 6, BLUE, font_size=13),
-    "HubSpoke": NodeStyle(ORANGE, 84, 6, BLUE, font_size=13),
-    "PeerCluster": NodeStyle(GREY, 84, 6, BLACK, font_size=13),
+    "Cluster": NodeStyle(PALE, 92, 6, BLUE, font_size=12),
+    "Undetermined": NodeStyle(PALE, 92, 6, BLUE, font_size=12),
+    "Chain": NodeStyle(PURPLE, 92, 6, BLUE, font_size=12),
+    "Ring": NodeStyle(PURPLE, 92, 6, BLUE, font_size=12),
+    "Bipartite": NodeStyle(PURPLE, 92, 6, BLUE, font_size=12),
+    "CorePeriphery": NodeStyle(PURPLE, 92, 6, BLUE, font_size=12),
+    "Pair": NodeStyle(PALE, 76, 4, BLUE),
+    "Triangle": NodeStyle(GREEN, 76, 4, BLUE),
+    "FullyConnected": NodeStyle(GREEN, 92, 6, BLUE, font_size=12),
+    "StarLike": NodeStyle(YELLOW, 92, 6, BLUE, font_size=12),
+    "HubSpoke": NodeStyle(ORANGE, 92, 6, BLUE, font_size=12),
+    "PeerCluster": NodeStyle(GREY, 92, 6, BLACK, font_size=12),
     "Manifold": NodeStyle(PURPLE, 100, 6, BLACK, font_size=13),
     "Context": NodeStyle(_WHITE, 90, 1, SILVER),
     "Peak": NodeStyle(PALE, 50, 2, SKY),
