@@ -71,18 +71,7 @@ def log_in(page: Page, address: str, password: str) -> None:
     page.goto(address)
     page.get_by_test_id("password").fill(password)
     page.get_by_test_id("connect").click()
-    connected(page)
-
-
-def connected(page: Page) -> None:
-    """Wait for the editor's prompt that shows a connection."""
-    page.locator(".line-numbers", has_text="neo4j$").wait_for(timeout=60_000)
-    kept(page)
-
-
-def kept(page: Page) -> None:
-    """Wait until Browser has written into the page's storage what the next address finds there."""
-    page.wait_for_timeout(3_000)
+    page.get_by_text("You are connected as user").first.wait_for(timeout=60_000)
 
 
 def drop(page: Page, name: str, content: bytes) -> None:
@@ -101,7 +90,7 @@ def command(page: Page, text: str) -> None:
     page.keyboard.press("Control+A")
     page.evaluate("(text) => navigator.clipboard.writeText(text)", text.rstrip())  # typed brackets would be doubled
     page.keyboard.press("Control+V")
-    editor.locator(".view-line", has_text=text.rstrip().splitlines()[-1]).last.wait_for()
+    editor.locator(".view-line", has_text=text.split()[-1]).last.wait_for()
     page.keyboard.press("Control+Enter")
 
 
@@ -143,7 +132,9 @@ def photograph(page: Page, picture: Path) -> None:
         frame.locator('button[aria-label="zoom-to-fit"]').click()
     page.wait_for_timeout(4_000)
     page.screenshot(path=picture)
-    frame.locator('button[title="Close fullscreen"]').click()
+    for title in ("Expand the node properties display", "Close fullscreen"):  # of the next frame, too, as it is left
+        for button in frame.locator(f'button[title="{title}"]').all():
+            button.click()
 
 
 def newer_log_in(page: Page, address: str, password: str) -> None:
@@ -166,30 +157,33 @@ def newer_import(page: Page, listed: Path) -> dict[str, list[str]]:
     page.get_by_label("Collapse").first.wait_for(state="attached")
     folders: dict[str, list[str]] = {}
     titles = page.locator('[aria-label^="Edit name of saved Cypher folder with name "]')
+    queries = page.locator('[aria-label^="Run query for "]')
     for at in range(titles.count()):
-        page.get_by_label("Collapse").nth(at).click(force=True)  # unseen until the mouse is over it
-        page.wait_for_timeout(500)
+        _unfold(page, at)
+        queries.first.wait_for(state="attached")
+        labels = [str(query.get_attribute("aria-label")) for query in queries.all()]
         name = str(titles.nth(at).get_attribute("aria-label")).split(" with name ")[1]
-        folders[name] = [str(label).removeprefix("Run query for ") for label in _labels(page, "Run query for ")]
-        page.get_by_label("Collapse").nth(at).click(force=True)
-        page.wait_for_timeout(500)
+        folders[name] = [label.removeprefix("Run query for ") for label in labels]
+        _unfold(page, at)
+        queries.first.wait_for(state="detached")
     return folders
 
 
 def newer_run(page: Page, folder: int, name: str) -> int:
     """Run a saved query of a folder, counted from 0, in the newer page, and return how many nodes it draws."""
-    page.get_by_label("Collapse").nth(folder).click(force=True)
-    page.get_by_label(f"Run query for {name}").click(force=True)
+    _unfold(page, folder)
+    page.get_by_label(f"Run query for {name}", exact=True).dispatch_event("click")
     overview = page.get_by_text(re.compile(r"Nodes \(\d+\)"))
     overview.wait_for(timeout=60_000)
     return int(re.findall(r"\d+", overview.inner_text())[0])
-
-
-def _labels(page: Page, beginning: str) -> list[str | None]:
-    return [each.get_attribute("aria-label") for each in page.locator(f'[aria-label^="{beginning}"]').all()]
 
 
 def _overview(page: Page, what: str) -> int:
     """Return how many the overview beside the drawing counts of all; it has no line for what is not there."""
     line = page.get_by_test_id(f"property-details-overview-{what}-*")
     return int(re.findall(r"\d+", line.inner_text())[0]) if line.count() else 0
+
+
+def _unfold(page: Page, at: int) -> None:
+    """Open or shut a folder of the newer page; the button is unseen until the mouse is over it."""
+    page.get_by_label("Collapse").nth(at).dispatch_event("click")
