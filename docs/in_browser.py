@@ -56,7 +56,7 @@ def chromium() -> str | None:
 
 
 @contextmanager
-def pages(width: int = 1100, height: int = 760) -> Iterator[Page]:
+def pages(width: int = 1000, height: int = 690) -> Iterator[Page]:
     """Yield a page of a browser of its own, which may read and write the clipboard."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
