@@ -40,7 +40,8 @@ atlas db browser                          # the address; over SSH, the line that
 
 Drop `atlas.grass` on Browser's page, then `atlas-queries.zip`: behind the star at the left is every query, with values
 filled in. The steps below are its folder *Guide*, as the demo has them. Browser draws every relationship between
-the nodes of an answer, asked for or not; the pictures here have that off, so that one sees what the query says:
+the nodes of an answer, asked for or not; the pictures here have that off, so that one sees what the query says
+([browser.md](browser.md) has what was tried, on which page, and what each query draws):
 
 ```
 :config {autoComplete: false}
@@ -49,9 +50,9 @@ the nodes of an answer, asked for or not; the pictures here have that off, so th
 What the style says: **orange** is a hub whose leaves exclude each other, **yellow** a hub by topology alone, **green**
 features that fire together, blue any other feature. A blue ring makes it a community, of the same colours; a purple
 one is a chain, a ring or the like, a pale one nothing of these. Grey dots are edges as nodes. Of the lines, grey ones
-join what fires together, red-orange ones what excludes each other, light blue ones what shares a subject; blue arrows lead
-from wider to narrower, or from part to whole. The colours remain apart in every common colour blindness, and a hub is
-larger than its leaves besides.
+join what fires together, red-orange ones what excludes each other, light blue ones what shares a subject; blue arrows
+lead from wider to narrower, or from part to whole. The colours remain apart in every common colour blindness, and a hub
+is larger than its leaves besides.
 """
 
 _TAIL = f"""\

@@ -90,6 +90,12 @@ def test_a_star_is_seen_as_one() -> None:
     assert not rings & {leaf["border-color"] for leaf in [*leaves, *hubs]}
 
 
+def test_a_neighbourhood_is_no_hairball() -> None:
+    """What is drawn unless more is asked for has fewer than a hundred lines, though all of it fires together."""
+    drawn = library()["neighbourhood"].parameter("neighbours").default + 1
+    assert drawn * (drawn - 1) / 2 < 100
+
+
 def test_captions_can_be_read_and_colours_told_apart() -> None:
     """Contrast as WCAG 2 asks of small text; and to a person who lacks one kind of cone no two colours are one."""
     for style in NODE_STYLES.values():
@@ -226,13 +232,13 @@ def test_the_kept_files_hold_the_same_queries(hand) -> None:
 
 @pytest.mark.neo4j
 def test_setup_writes_the_files_and_says_how_to_use_them(hand, server, tmp_path) -> None:
-    """Two lines name the three files, the address follows; what cannot be done is said and nothing is written."""
+    """Three lines name the three files, the address follows; what cannot be done is said and nothing is written."""
     folder = tmp_path / "a" / "b"
     said = CliRunner().invoke(db, ["browser", "--setup", str(folder)], catch_exceptions=False)
     assert said.exit_code == 0, said.output
     lines = said.stdout.splitlines()
-    assert [name in lines[0] or name in lines[1] for name in (STYLE, ARCHIVE, LIST)] == [True] * 3
-    assert lines[2].startswith(f"http://127.0.0.1:{server.http_port}/browser/")
+    assert [name in lines[at] for name, at in ((STYLE, 0), (ARCHIVE, 0), (LIST, 1))] == [True] * 3
+    assert lines[3].startswith(f"http://127.0.0.1:{server.http_port}/browser/")
     assert (folder / STYLE).read_text() == grass()
     assert sorted(path.name for path in folder.iterdir()) == sorted((STYLE, ARCHIVE, LIST))
     with pytest.raises(InputError, match="no atlas 'other' in the database: hand"):

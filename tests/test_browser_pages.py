@@ -19,7 +19,7 @@ from atlas.schema.browser import NODE_STYLES
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "docs"))
 pytest.importorskip("playwright")
-import in_browser  # noqa: E402
+import in_browser
 
 pytestmark = [
     pytest.mark.neo4j,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "MATCH (f:Feature)-[e:CO_OCCURS]-(g:Feature) RETURN f, e, g ORDER BY e.phi DESC LIMIT 100"
 STYLE, ARCHIVE, LIST = "atlas.grass", "atlas-queries.zip", "atlas-queries.csv"
-"""Files that `setup` writes: the style, and the queries as Browser 5 and as newer pages import them."""
+"""Files that `setup` writes: the style, and the queries as the classic page and as the newer one import them."""
 
 
 def browser_address(bolt_port: int, http_port: int, cypher: str) -> str:
@@ -99,10 +99,11 @@ def setup(driver: neo4j.Driver, folder: Path, atlas: str | None = None, *, datab
 
 
 def instructions(style: str, archive: str, listed: str) -> str:
-    """Return in two lines what to do with the files of `setup`."""
+    """Return in three lines what to do with the files of `setup`."""
     return (
         f"Drop {style} on Browser's page, then {archive}: nodes have a style, the star at the left every query.\n"
-        f"Newer query pages import {listed}. `:config {{autoComplete: false}}` draws what a query asks for and no more."
+        f"The newer page, /browser/preview/ beside it, imports {listed} under its bookmark.\n"
+        "`:config {autoComplete: false}` draws what a query asks for and no more."
     )
 
 
