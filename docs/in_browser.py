@@ -30,6 +30,9 @@ _NODES = """() => [...document.querySelectorAll('g.node')].map((node) => {
   return [circle.getAttribute('fill'), circle.getAttribute('r'), node.textContent];
 })"""
 
+WAIT = 180_000
+"""Milliseconds after which something that should have appeared has not: long, since machines may be busy."""
+
 
 @dataclass(frozen=True)
 class Node:
@@ -60,9 +63,11 @@ def pages(width: int = 1000, height: int = 690) -> Iterator[Page]:
     """Yield a page of a browser of its own, which may read and write the clipboard."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        yield browser.new_page(
+        page = browser.new_page(
             viewport={"width": width, "height": height}, permissions=["clipboard-read", "clipboard-write"]
         )
+        page.set_default_timeout(WAIT)
+        yield page
         browser.close()
 
 
@@ -71,7 +76,7 @@ def log_in(page: Page, address: str, password: str) -> None:
     page.goto(address)
     page.get_by_test_id("password").fill(password)
     page.get_by_test_id("connect").click()
-    page.get_by_text("You are connected as user").first.wait_for(timeout=60_000)
+    page.get_by_text("You are connected as user").first.wait_for(timeout=WAIT)
 
 
 def drop(page: Page, name: str, content: bytes) -> None:
@@ -108,12 +113,12 @@ def only_what_is_asked(page: Page) -> None:
 def ask(page: Page, cypher: str) -> Answer:
     """Run a query in the classic page, and return what is shown when it has answered."""
     command(page, cypher)
-    page.get_by_test_id("frame-loaded-contents").wait_for(timeout=60_000)
+    page.get_by_test_id("frame-loaded-contents").wait_for(timeout=WAIT)
     drawing = page.get_by_text(re.compile(r"Displaying \d+ nodes, \d+ relationships"))
     streamed = page.get_by_text(re.compile(r"Started streaming \d+ records"))
-    drawing.or_(streamed).first.wait_for(timeout=60_000)
+    drawing.or_(streamed).first.wait_for(timeout=WAIT)
     if drawing.count():
-        page.locator("g.node circle").first.wait_for(timeout=60_000)
+        page.locator("g.node circle").first.wait_for(timeout=WAIT)
         nodes, relationships = (_overview(page, what) for what in ("node-label", "relationship-type"))
         drawn = [Node(color, round(2 * float(radius)), text.strip()) for color, radius, text in page.evaluate(_NODES)]
         return Answer(nodes, relationships, 0, drawn)
@@ -147,7 +152,7 @@ def newer_log_in(page: Page, address: str, password: str) -> None:
     page.get_by_label("Connection URL").fill(f"{server.hostname}:{server.port}")
     page.get_by_label("Password", exact=True).fill(password)
     page.get_by_test_id("connection-form-submit").click()
-    page.get_by_text(f"{server.hostname}:{server.port} / neo4j").wait_for(timeout=60_000)
+    page.get_by_text(f"{server.hostname}:{server.port} / neo4j").wait_for(timeout=WAIT)
 
 
 def newer_import(page: Page, listed: Path) -> dict[str, list[str]]:
@@ -174,7 +179,7 @@ def newer_run(page: Page, folder: int, name: str) -> int:
     _unfold(page, folder)
     page.get_by_label(f"Run query for {name}", exact=True).dispatch_event("click")
     overview = page.get_by_text(re.compile(r"Nodes \(\d+\)"))
-    overview.wait_for(timeout=60_000)
+    overview.wait_for(timeout=WAIT)
     return int(re.findall(r"\d+", overview.inner_text())[0])
 
 
