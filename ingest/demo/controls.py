@@ -18,14 +18,13 @@ from atlas.ingest.baselines import Training, baseline
 from atlas.ingest.corpus import open_corpus
 from atlas.ingest.demo.model import demo_model
 from atlas.ingest.demo.run import BATCH_SIZE, TEXT
+from atlas.ingest.demo.train_sae import EPOCHS
 from atlas.ingest.paths import cache_home
 from atlas.ingest.progress import progress
 
 CONTROLS = {"second-seed": "seed", "random-weights": "random-weights", "shuffled": "shuffled"}
 """Run directories of the controls, and their kinds."""
 SEED = 20240301
-EPOCHS = 2
-"""Half of those of the demo's own SAE."""
 SUMMARY = Path(__file__).with_name("controls.json")
 
 
