@@ -16,7 +16,8 @@ from worlds import store
 from atlas.artifacts import Run
 from atlas.behaviour import means
 from atlas.behaviour.agreement import agreement, cramers_v, mutual_information
-from atlas.behaviour.evidence import Evidence, Subgraph, components, covariance, gather_evidence, judged
+from atlas.behaviour.components import components, covariance
+from atlas.behaviour.evidence import Evidence, Subgraph, gather_evidence, judged
 from atlas.behaviour.held_out import Fired, HeldOut
 from atlas.behaviour.interference import interference
 from atlas.behaviour.logic import Index, find_logic, informations, shares
@@ -25,6 +26,7 @@ from atlas.behaviour.pairs import pair_strengths
 from atlas.behaviour.verdicts import verdict
 from atlas.counting.counts import PairCounts
 from atlas.firings import Firings
+from atlas.marks import no_marks
 from atlas.score.readings import planted_readings
 
 LENGTH = 200
@@ -115,7 +117,7 @@ def test_components_are_those_of_the_rebuilt_activations(tmp_path: Path) -> None
     members, rng = np.arange(6), np.random.default_rng(0)
     directions = rng.standard_normal((6, 10))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    fired = Fired.of(half, members, np.zeros(half.firings.n_tokens, np.int32))
+    fired = Fired.of(half, members, no_marks(half.firings.n_tokens))
     weights = components(covariance([fired], 6), directions @ directions.T)
     activations = dense(half)[fired.tokens]
     rebuilt = activations @ directions
@@ -353,7 +355,7 @@ def test_rival_readings_are_planted_as_they_are_called() -> None:
 def test_a_covariance_is_the_same_by_runs_of_tokens(most: int, tmp_path: Path) -> None:
     """To the last bit, however few firings are held at once; no token is left out or comes twice."""
     half = half_of(tmp_path, *drawn(1))
-    members, scratch = np.arange(6), np.zeros(half.firings.n_tokens, np.int32)
+    members, scratch = np.arange(6), no_marks(half.firings.n_tokens)
     whole = Fired.of(half, members, scratch)
     parts = list(Fired.windows(half, members, scratch, most=most))
     assert np.concatenate([part.tokens for part in parts]).tolist() == whole.tokens.tolist()

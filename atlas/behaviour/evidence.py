@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,10 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from atlas.behaviour.components import components, covariance, project
 from atlas.behaviour.held_out import Fired, Floats, HeldOut, Integers
 from atlas.behaviour.pairs import PairStrengths
+from atlas.marks import Bits, no_marks
 from atlas.tracking import Track, untracked
 
 MIN_FIRINGS = 20
@@ -22,7 +24,6 @@ MAX_MEMBERS = 256
 """Members up to which a subgraph is examined, as in the test of leaves."""
 MIN_SEEN = 3
 """Tokens of an item that its mean place is learned from, at least."""
-N_COMPONENTS = 2
 N_PERMUTATIONS = 99
 
 
@@ -90,7 +91,7 @@ def gather_evidence(
     seed
         Seed of the permutations.
     """
-    scratch = np.zeros(half.firings.n_tokens, np.int32)
+    scratch = no_marks(half.firings.n_tokens)
     found = []
     with track("behaviour", total=len(subgraphs), unit="subgraphs") as advance:
         for number, one in enumerate(subgraphs):
@@ -105,7 +106,7 @@ def _evidence(
     one: Subgraph,
     strengths: PairStrengths,
     directions: npt.NDArray[np.float32] | None,
-    scratch: npt.NDArray[np.int32],
+    scratch: Bits,
     rng: np.random.Generator,
 ) -> Evidence:
     members = judged(half, one.members)
@@ -164,47 +165,13 @@ def _predicted(
     learned, item = half.learned[fired.tokens], half.item[fired.tokens]
     if min(learned.sum(), (~learned).sum()) < MIN_FIRINGS:
         return {}
-    place = _project(fired.ends, fired.member, fired.activation, components(covariance([fired], n_members), gram))
+    place = project(fired.ends, fired.member, fired.activation, components(covariance([fired], n_members), gram))
     r2 = _held_out_r2(place, item, _by_item(item, half.n_items), learned)
     if not np.isfinite(r2):
         return {}
     item = rng.permutation(item)
     null = _held_out_r2(place, item, _by_item(item, half.n_items), learned)
     return {"item_r2": float(r2), "item_r2_null": float(null)}
-
-
-def covariance(parts: Iterable[Fired], n_members: int) -> Floats:
-    """Return the covariance of the members' activations over the tokens on which one fires: (n_members, n_members).
-
-    Parameters
-    ----------
-    parts
-        What they fire, of one run of tokens after the other.
-    """
-    first, second, n = np.zeros(n_members), np.zeros((n_members, n_members)), 0
-    for fired in parts:
-        _add_moments(fired.ends, fired.member, fired.activation, first, second)
-        n += len(fired.tokens)
-    second = np.tril(second) + np.tril(second, -1).T
-    n = max(n, 1)
-    found: Floats = second / n - np.outer(first / n, first / n)
-    return found
-
-
-def components(spread: Floats, gram: Floats | None) -> Floats:
-    """Return the weights of the members in the first two principal components: float64, shape (n_members, 2).
-
-    With C the covariance of the activations and G = W W' that of the directions, the components of a W are those of
-    R C R, R = G^(1/2): weights are R times the eigenvectors. Without directions G is the identity.
-    """
-    if gram is None:
-        root = np.eye(len(spread))
-    else:
-        values, vectors = np.linalg.eigh(gram)
-        root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    _, axes = np.linalg.eigh(root @ spread @ root)
-    weights: Floats = np.ascontiguousarray(root @ axes[:, ::-1][:, :N_COMPONENTS])
-    return weights
 
 
 def _directions(
@@ -253,7 +220,7 @@ def _measure(ends, member, item, stratum, place, order, sizes, k):  # type: igno
     for a correlation, and its variance.
     """
     joint, pairs, expected, fires = _joint(ends, member, stratum, sizes, k)
-    inside, n = np.zeros(k), len(item)
+    inside, share, n = np.zeros(k), np.empty(k), len(item)
     largest, low = 0, 0
     overlap = trend = varied_x = varied_y = variance = 0.0
     while low < n:
@@ -268,10 +235,15 @@ def _measure(ends, member, item, stratum, place, order, sizes, k):  # type: igno
                 inside[m] += 1
             high += 1
         largest = max(largest, here)
-        share = np.sort(inside / fires)  # of sorted shares the smaller of each pair is the earlier one
-        for at in range(k):
-            overlap += share[at] * (k - 1 - at)
-        inside[:] = 0
+        n_shares = 0
+        for m in range(k):
+            if inside[m]:
+                share[n_shares] = inside[m] / fires[m]
+                n_shares += 1
+            inside[m] = 0
+        share[:n_shares].sort()  # of sorted shares the smaller of each pair is the earlier one; those of 0 come first
+        for at in range(n_shares):
+            overlap += share[at] * (n_shares - 1 - at)
         size = high - low
         if size > 1:
             s_x = s_y = s_xy = 0.0
@@ -308,27 +280,6 @@ def _joint(ends, member, stratum, sizes, k):  # type: ignore[no-untyped-def]  # 
         inside[:] = 0
         low = high
     return joint, pairs, expected, fires
-
-
-@numba.njit(cache=True, nogil=True)
-def _add_moments(ends, member, activation, first, second):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Add the activations of each member, and their products of each two at the higher member's row."""
-    for t in range(len(ends) - 1):
-        for e in range(ends[t], ends[t + 1]):
-            first[member[e]] += activation[e]
-            for f in range(ends[t], e + 1):
-                second[member[e], member[f]] += activation[e] * activation[f]
-
-
-@numba.njit(cache=True, nogil=True)
-def _project(ends, member, activation, weights):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return sum_i a_i(t) w_i of each token."""
-    place = np.zeros((len(ends) - 1, weights.shape[1]))
-    for t in range(len(place)):
-        for e in range(ends[t], ends[t + 1]):
-            for axis in range(weights.shape[1]):
-                place[t, axis] += activation[e] * weights[member[e], axis]
-    return place
 
 
 @numba.njit(cache=True, nogil=True)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from atlas.captions import readable
 from atlas.firings import BY_FEATURE, Firings
 from atlas.mapped import map_arrays
+from atlas.marks import Bits, add, has, listed, marks_of, place_of
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -58,6 +59,8 @@ class HeldOut:
     n_tokens: int = field(init=False)
     """Tokens of the half."""
     n_items: int = field(init=False)
+    marks: Bits = field(init=False, repr=False)
+    """The same as `on`, a bit a token."""
 
     @classmethod
     def of(
@@ -91,6 +94,7 @@ class HeldOut:
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_tokens", int(self.on.sum()))
         object.__setattr__(self, "n_items", int(self.item.max(initial=-1)) + 1)
+        object.__setattr__(self, "marks", marks_of(self.on))
 
 
 @dataclass(frozen=True)
@@ -114,21 +118,21 @@ class Fired:
     activation: Floats
 
     @classmethod
-    def of(cls, half: HeldOut, members: npt.NDArray[np.integer], scratch: npt.NDArray[np.int32]) -> Self:
+    def of(cls, half: HeldOut, members: npt.NDArray[np.integer], scratch: Bits) -> Self:
         """Return what the members fire.
 
         Parameters
         ----------
         scratch
-            Zeros, shape (n_tokens,); zeros again afterwards.
+            No marks (`atlas.marks.no_marks` of the tokens); none again afterwards.
         """
         stored = half.firings
         starts, stops = stored.indptr[members], stored.indptr[np.asarray(members) + 1]
-        return cls(*_gather(starts, stops, np.asarray(stored.rows), half.activations, half.on, scratch))
+        return cls(*_gather(starts, stops, np.asarray(stored.rows), half.activations, half.marks, scratch))
 
     @classmethod
     def windows(
-        cls, half: HeldOut, members: npt.NDArray[np.integer], scratch: npt.NDArray[np.int32], *, most: int
+        cls, half: HeldOut, members: npt.NDArray[np.integer], scratch: Bits, *, most: int
     ) -> Iterator[Self]:
         """Yield the same of one run of tokens after the other, of about `most` firings each."""
         stored, rows = half.firings, np.asarray(half.firings.rows)
@@ -137,7 +141,7 @@ class Fired:
         for token in np.linspace(0, stored.n_tokens, n + 1).astype(np.int64)[1:].tolist():
             own = zip(starts.tolist(), stops.tolist(), strict=True)
             ends = np.array([low + np.searchsorted(rows[low:high], token) for low, high in own], np.int64)
-            yield cls(*_gather(starts, ends, rows, half.activations, half.on, scratch))
+            yield cls(*_gather(starts, ends, rows, half.activations, half.marks, scratch))
             starts = ends
 
 
@@ -169,32 +173,30 @@ def _count(indptr, rows, on):  # type: ignore[no-untyped-def]  # pragma: no cove
 
 @numba.njit(cache=True, nogil=True)
 def _gather(starts, stops, rows, activations, on, scratch):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return tokens, ends, members and activations: marked and counted, sorted, then filled member by member."""
-    most, total, n = 0, 0, 0
-    for k in range(len(starts)):
-        most += stops[k] - starts[k]
-    tokens = np.empty(most, np.int64)
+    """Return tokens, ends, members and activations: marked, listed in order, then filled member by member."""
+    total = 0
     for k in range(len(starts)):
         for token in rows[starts[k] : stops[k]]:
-            if on[token]:
-                if scratch[token] == 0:
-                    tokens[n] = token
-                    n += 1
-                scratch[token] += 1
+            if has(on, token):
+                add(scratch, token)
                 total += 1
-    tokens = np.sort(tokens[:n])
-    ends = np.zeros(n + 1, np.int64)
-    for t in range(n):
-        ends[t + 1] = ends[t] + scratch[tokens[t]]
-        scratch[tokens[t]] = t
-    member, activation, filled = np.empty(total, np.int32), np.empty(total, np.float64), ends[:-1].copy()
+    tokens, before = listed(scratch)
+    ends, place, n = np.zeros(len(tokens) + 1, np.int64), np.empty(total, np.int32), 0
+    for k in range(len(starts)):
+        for token in rows[starts[k] : stops[k]]:
+            if has(on, token):
+                place[n] = place_of(scratch, before, token)
+                ends[place[n] + 1] += 1
+                n += 1
+    for t in range(len(tokens)):
+        ends[t + 1] += ends[t]
+    member, activation, filled, n = np.empty(total, np.int32), np.empty(total, np.float64), ends[:-1].copy(), 0
     for k in range(len(starts)):
         for e in range(starts[k], stops[k]):
-            token = rows[e]
-            if on[token]:
-                at = filled[scratch[token]]
+            if has(on, rows[e]):
+                at = filled[place[n]]
                 member[at], activation[at] = k, activations[e]
-                filled[scratch[token]] += 1
-    for token in tokens:
-        scratch[token] = 0
+                filled[place[n]] += 1
+                n += 1
+    scratch[:] = 0
     return tokens, ends, member, activation

@@ -11,6 +11,7 @@ from scipy.special import ndtr
 
 from atlas.association import benjamini_hochberg
 from atlas.behaviour.held_out import Floats, Integers
+from atlas.marks import add, clear_all, hits, no_marks
 from atlas.tracking import Track, untracked
 
 
@@ -64,13 +65,13 @@ def interference(
     order = np.argsort(directed[:, 0], kind="stable")
     cuts = np.flatnonzero(np.diff(directed[order, 0], prepend=-1, append=-1))
     found = np.full((len(directed), 2), np.nan)
-    place = np.full(len(item), -1, np.int32)
+    place, marks = np.zeros(len(item), np.int32), no_marks(len(item))
     with track("behaviour: interference", total=len(directed), unit="pairs") as advance:
         for start, end in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
             some = directed[order[start:end]]
             i = int(some[0, 0])
             rng = np.random.default_rng([shuffle or 0, i])
-            known = (indptr, rows, activations, item, i, some[:, 1], place)
+            known = (indptr, rows, activations, item, i, some[:, 1], place, marks)
             found[order[start:end]] = _shifts(*known, rng, shuffle is not None)
             advance(end - start)
     shift, z = (found[:, column].reshape(2, -1).T for column in (0, 1))
@@ -80,8 +81,8 @@ def interference(
 
 
 @numba.njit(cache=True, nogil=True)
-def _shifts(indptr, rows, activations, item, i, others, place, rng, permuted):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return shift and z of feature i where each of the others fires; `place` is -1 throughout, before and after.
+def _shifts(indptr, rows, activations, item, i, others, place, marks, rng, permuted):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return shift and z of feature i where each of the others fires; `marks` has none, before and after.
 
     The tokens of i are put in order of item once; of every other feature only its own tokens are gone through.
     """
@@ -90,32 +91,30 @@ def _shifts(indptr, rows, activations, item, i, others, place, rng, permuted):  
     value = np.abs(activations[indptr[i] : indptr[i + 1]].astype(np.float64))[order]
     spread = value.std()
     group, first, mean, varied = _grouped(item[own][order], value)
+    most = 0
     for k in range(len(own)):
         place[own[order[k]]] = k
-    n_groups = len(mean)
-    found = np.full((len(others), 2), np.nan)
+        add(marks, own[k])
+    for j in others:
+        most = max(most, indptr[j + 1] - indptr[j])
+    n_groups, seen = len(mean), np.empty(most + 1, np.int64)
+    found, swapped = np.full((len(others), 2), np.nan), np.empty(len(own), np.int64)
     n_on, summed, touched = np.zeros(n_groups, np.int64), np.zeros(n_groups), np.empty(n_groups, np.int64)
     for number, j in enumerate(others):
-        n_touched = 0
-        for token in rows[indptr[j] : indptr[j + 1]]:
-            k = place[token]
-            if k >= 0:
-                g = group[k]
-                if n_on[g] == 0:
-                    touched[n_touched] = g
-                    n_touched += 1
-                n_on[g] += 1
-                summed[g] += value[k]
+        n_touched, tokens = 0, rows[indptr[j] : indptr[j + 1]]
+        for at in seen[: hits(marks, tokens, seen)]:
+            k = place[tokens[at]]
+            g = group[k]
+            if n_on[g] == 0:
+                touched[n_touched] = g
+                n_touched += 1
+            n_on[g] += 1
+            summed[g] += value[k]
         total = weight = variance = 0.0
         for g in touched[:n_touched]:
             low, size, n = first[g], first[g + 1] - first[g], n_on[g]
             if permuted:
-                summed[g] = 0.0
-                drawn = value[low : low + size].copy()
-                for k in range(n):
-                    other = k + int(rng.random() * (size - k))
-                    drawn[k], drawn[other] = drawn[other], drawn[k]
-                    summed[g] += drawn[k]
+                summed[g] = _drawn(value[low : low + size], n, swapped, rng)
             if n < size:
                 share = n * (size - n) / size
                 total += summed[g] - n * mean[g]
@@ -125,9 +124,23 @@ def _shifts(indptr, rows, activations, item, i, others, place, rng, permuted):  
         if variance > 1e-12 and spread > 0:
             found[number, 0] = total / weight / spread
             found[number, 1] = total / np.sqrt(variance)
-    for token in own:
-        place[token] = -1
+    clear_all(marks, own)
     return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _drawn(value, n, swapped, rng):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return the sum of n values drawn without replacement; they are put back in their order."""
+    total = 0.0
+    for k in range(n):
+        other = k + int(rng.random() * (len(value) - k))
+        value[k], value[other] = value[other], value[k]
+        total += value[k]
+        swapped[k] = other
+    for k in range(n - 1, -1, -1):
+        other = swapped[k]
+        value[k], value[other] = value[other], value[k]
+    return total
 
 
 @numba.njit(cache=True, nogil=True)

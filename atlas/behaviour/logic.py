@@ -12,6 +12,7 @@ import numpy.typing as npt
 from atlas.association import benjamini_hochberg, lower_tail, upper_tail
 from atlas.behaviour.held_out import Floats, Integers
 from atlas.counting.counts import PairCounts
+from atlas.marks import add, clear_all, hits, no_marks
 from atlas.tracking import Track, untracked
 
 KINDS = ("AND", "XOR", "OR")
@@ -157,7 +158,7 @@ def find_logic(
     """
     rules = rules or LogicRules()
     fixed = (index.indptr, index.rows, index.pairs.indptr, index.pairs.columns, index.pairs.joint_count)
-    place = np.full(index.n_tokens, -1, np.int32)
+    place, marks = np.zeros(index.n_tokens, np.int32), no_marks(index.n_tokens)
     found: list[tuple[Integers, Integers]] = [(np.zeros((0, 4), np.int64), np.zeros((0, 7), np.int64))]
     waiting: list[tuple[Integers, Integers]] = []
     looked_at = 0
@@ -166,7 +167,7 @@ def find_logic(
             some = np.sort(near[: rules.most])
             advance(1)
             if len(some) >= 2:
-                i, j, counts = _of_feature(*fixed, index.combined(c), some, place)
+                i, j, counts = _of_feature(*fixed, index.combined(c), some, place, marks)
                 looked_at += len(i)
                 waiting.append((np.column_stack([some[i], some[j], np.full(len(i), c)]), counts))
             if len(waiting) == BATCH or c == len(neighbours) - 1:
@@ -258,33 +259,38 @@ def _tested(index: Index, ends: Integers, counts: Integers, looked_at: int, rule
 
 
 @numba.njit(cache=True, nogil=True)
-def _of_feature(indptr, rows, pairs_indptr, columns, joint, own, others, place):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _of_feature(indptr, rows, pairs_indptr, columns, joint, own, others, place, marks):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Return pairs i < j of others, and n_a, n_b, n_c, n_ab, n_ac, n_bc, n_abc of each with the feature.
 
     The others are found on the feature's tokens `own`, and pairs of them added up token by token; n_ab is looked up.
-    `place` is -1 throughout, before and after.
+    `marks` has none, before and after.
     """
-    k, n = len(others), 0
-    ends = np.zeros(len(own) + 1, np.int64)
+    k, n, most = len(others), 0, 1
     for r, token in enumerate(own):
         place[token] = r
+        add(marks, token)
     for f in others:
-        for token in rows[indptr[f] : indptr[f + 1]]:
-            if place[token] >= 0:
-                ends[place[token] + 1] += 1
-                n += 1
+        most += min(indptr[f + 1] - indptr[f], len(own)) + 1
+    seen, first, room = np.empty(most, np.int32), np.empty(k + 1, np.int64), np.empty(0, np.int64)
+    ends = np.zeros(len(own) + 1, np.int64)
+    for x, f in enumerate(others):
+        tokens = rows[indptr[f] : indptr[f + 1]]
+        if len(room) <= len(tokens):
+            room = np.empty(2 * len(tokens) + 1, np.int64)
+        first[x] = n
+        for at in range(hits(marks, tokens, room)):
+            seen[n] = place[tokens[room[at]]]
+            ends[seen[n] + 1] += 1
+            n += 1
+    first[k] = n
     ends = np.cumsum(ends)
     firing, filled = np.empty(n, np.int32), ends.copy()
-    with_c, triple = np.zeros(k, np.int64), np.zeros((k, k), np.int64)
-    for x, f in enumerate(others):
-        for token in rows[indptr[f] : indptr[f + 1]]:
-            r = place[token]
-            if r >= 0:
-                firing[filled[r]] = x
-                filled[r] += 1
-                with_c[x] += 1
-    for token in own:
-        place[token] = -1
+    with_c, triple = np.diff(first), np.zeros((k, k), np.int64)
+    for x in range(k):
+        for r in seen[first[x] : first[x + 1]]:
+            firing[filled[r]] = x
+            filled[r] += 1
+    clear_all(marks, own)
     for r in range(len(own)):
         here = firing[ends[r] : ends[r + 1]]
         for at, x in enumerate(here):

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from atlas.behaviour.evidence import covariance
+from atlas.behaviour.components import covariance
 from atlas.behaviour.held_out import Fired, Floats, HeldOut, Integers
+from atlas.marks import Bits, no_marks
 from atlas.ranking import largest
 from atlas.tracking import Track, untracked
 
@@ -75,7 +76,7 @@ def community_means(
         Text of each item.
     """
     null = _Null(whole, directions, alive, seed)
-    scratch = np.zeros(whole.firings.n_tokens, np.int32)
+    scratch = no_marks(whole.firings.n_tokens)
     words = _Words(len(communities))
     means = np.stack([_unit(directions[members].astype(np.float64).mean(0)) for members in communities])
     size = max(1, ROOM // (8 * max(directions.shape[1], 1)))
@@ -157,7 +158,7 @@ def _near(cosine: Floats, members: Integers) -> tuple[list[int], float]:
     """Return the features outside whose directions are nearest, and the cosine of the first; 0 where there is none."""
     away = cosine.copy()
     away[members] = -np.inf
-    near = [feature for feature in np.argsort(-away, kind="stable")[:N_NEAR].tolist() if np.isfinite(away[feature])]
+    near = [feature for feature in largest(away, N_NEAR).tolist() if np.isfinite(away[feature])]
     return near, float(np.clip(away[near[0]], -1, 1)) if near else 0.0
 
 
@@ -177,7 +178,7 @@ class _Null:
         self, whole: HeldOut, directions: npt.NDArray[np.float32], alive: Integers, seed: int
     ) -> None:
         self.whole, self.directions, self.alive, self.seed = whole, directions, alive, seed
-        self.scratch = np.zeros(whole.firings.n_tokens, np.int32)
+        self.scratch = no_marks(whole.firings.n_tokens)
         self.known: dict[int, tuple[Floats, Floats, float | None]] = {}
 
     def beside(self, size: int, real: _Sized) -> tuple[float, float, float, float, float, float | None, float | None]:
@@ -201,7 +202,7 @@ class _Null:
 
 
 def _size(
-    whole: HeldOut, directions: npt.NDArray[np.float32], members: Integers, scratch: npt.NDArray[np.int32]
+    whole: HeldOut, directions: npt.NDArray[np.float32], members: Integers, scratch: Bits
 ) -> _Sized:
     return _Sized(
         *_direction_size(directions[members].astype(np.float64)),
@@ -219,7 +220,7 @@ def _direction_size(some: Floats) -> tuple[float, float]:
 
 
 def _activation_share(
-    whole: HeldOut, directions: npt.NDArray[np.float32], members: Integers, scratch: npt.NDArray[np.int32]
+    whole: HeldOut, directions: npt.NDArray[np.float32], members: Integers, scratch: Bits
 ) -> float | None:
     """Return the share of the variance of the rebuilt activations along the mean: w'C w / tr(C G)."""
     some = directions[members].astype(np.float64)

@@ -12,6 +12,7 @@ from scipy.special import ndtr
 
 from atlas.association import benjamini_hochberg
 from atlas.behaviour.held_out import Floats, HeldOut, Integers
+from atlas.marks import add, clear_all, has, hits, no_marks, sorted_order
 from atlas.tracking import Track, untracked
 
 MIN_JOINT = 20
@@ -76,13 +77,13 @@ def pair_strengths(
     joint = np.zeros(len(keys), np.int64)
     correlation, z = np.full(len(keys), np.nan), np.full(len(keys), np.nan)
     stored = half.firings
-    fixed = (stored.indptr, np.asarray(stored.rows), half.activations, half.on, half.item)
-    place = np.full(stored.n_tokens, -1, np.int32)
+    fixed = (stored.indptr, np.asarray(stored.rows), half.activations, half.marks, half.item)
+    place, marks = np.zeros(stored.n_tokens, np.int32), no_marks(stored.n_tokens)
     cuts = np.flatnonzero(np.diff(common[order], prepend=-1, append=-1))
     with track("behaviour: pairs", total=len(keys), unit="pairs") as advance:
         for start, end in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
             some = order[start:end]
-            own = _of_feature(*fixed, common[some[0]], rare[some], place, MIN_JOINT)
+            own = _of_feature(*fixed, common[some[0]], rare[some], place, marks, MIN_JOINT)
             joint[some], correlation[some], z[some] = own
             advance(end - start)
     tested = np.isfinite(z)
@@ -102,40 +103,39 @@ def _distinct(sets: Sequence[npt.NDArray[np.integer]], d: int) -> Integers:
 
 
 @numba.njit(cache=True, nogil=True)
-def _of_feature(indptr, rows, activations, on, item, feature, others, place, least):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return joint firings, r and z of a feature with others. `place` is -1 throughout, before and after."""
+def _of_feature(indptr, rows, activations, on, item, feature, others, place, marks, least):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return joint firings, r and z of a feature with others. `marks` has none, before and after."""
     joint = np.zeros(len(others), np.int64)
     correlation, z = np.full(len(others), np.nan), np.full(len(others), np.nan)
-    start = indptr[feature]
+    start, most = indptr[feature], 0
     for e in range(start, indptr[feature + 1]):
-        if on[rows[e]]:
+        if has(on, rows[e]):
+            add(marks, rows[e])
             place[rows[e]] = e - start
+    for other in others:
+        most = max(most, indptr[other + 1] - indptr[other])
+    found = np.empty(most + 1, np.int64)
     for number, other in enumerate(others):
-        n = 0
-        for token in rows[indptr[other] : indptr[other + 1]]:
-            n += place[token] >= 0
+        first = indptr[other]
+        n = hits(marks, rows[first : indptr[other + 1]], found)
         joint[number] = n
         if n >= least:
             step = (n + MAX_JOINT - 1) // MAX_JOINT
-            size, seen = (n + step - 1) // step, 0
-            a, b, v = np.empty(size), np.empty(size), np.empty(size, np.int64)
-            for e in range(indptr[other], indptr[other + 1]):
-                own = place[rows[e]]
-                if own >= 0:
-                    if seen % step == 0:
-                        at = seen // step
-                        a[at], b[at], v[at] = abs(activations[e]), abs(activations[start + own]), item[rows[e]]
-                    seen += 1
+            size = (n + step - 1) // step
+            a, b, v = np.empty(size, np.float32), np.empty(size, np.float32), np.empty(size, np.uint32)
+            for at in range(size):
+                e = first + found[at * step]
+                a[at], b[at] = abs(activations[e]), abs(activations[start + place[rows[e]]])
+                v[at] = item[rows[e]]
             correlation[number], z[number] = _correlate(_ranks(a), _ranks(b), v)
-    for token in rows[indptr[feature] : indptr[feature + 1]]:
-        place[token] = -1
+    clear_all(marks, rows[start : indptr[feature + 1]])
     return joint, correlation, z
 
 
 @numba.njit(cache=True, nogil=True)
 def _correlate(a, b, v):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Return r and z of two columns within groups; NaN where nothing varies within any."""
-    order, n = np.argsort(v), len(v)
+    order, n = sorted_order(v), len(v)
     total = varied_a = varied_b = variance = 0.0
     low = 0
     while low < n:
@@ -163,8 +163,8 @@ def _correlate(a, b, v):  # type: ignore[no-untyped-def]  # pragma: no cover - c
 
 @numba.njit(cache=True, nogil=True)
 def _ranks(values):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return the ranks, equal values sharing the mean of theirs."""
-    order = np.argsort(values)
+    """Return the ranks of sizes, float32, equal ones sharing the mean of theirs."""
+    order = sorted_order(values.view(np.uint32))  # of numbers that are not negative the bits have their order
     ranks, low = np.empty(len(values)), 0
     while low < len(values):
         high = low
