@@ -79,7 +79,7 @@ def test_the_null_gives_uniform_p_values_to_random_points() -> None:
         coordinates = random_frames(rng.standard_normal((9, 4)), 1, rng)[0]
         coordinates *= np.sqrt(share) / coordinates.std(0)
         statistic = ring_statistic(share, 9, replace(RULES, max_radius_cv=9.0, max_gap=99.0))
-        few += chance(float(statistic(coordinates[None])[0]), statistic, coordinates, rng) < 0.05
+        few += chance(float(statistic(coordinates[None], 0.0)[0]), statistic, coordinates, rng) < 0.05
     assert 4 <= few <= 28  # binomial: 15 +- 3.8
 
 

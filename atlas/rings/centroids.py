@@ -195,9 +195,9 @@ class Centroids:
         track
             Told of the features done, under `label`.
         """
-        ends = np.concatenate([[0], np.cumsum([len(items) for items in some])]).astype(np.int64)
         items = np.concatenate([np.zeros(0, np.int64), *some])
-        held = np.zeros((len(self.vocabulary.names), 2))
+        holders = np.repeat(np.arange(len(some)), [len(one) for one in some])[np.argsort(items, kind="stable")]
+        ends = np.concatenate([[0], np.cumsum(np.bincount(items, minlength=len(self.vocabulary.names)))])
         indptr, slots, values = self.sums.indptr, self.sums.slots, self.sums.values
         found: list[list[int]] = [[] for _ in some]
         with track(label, total=len(among), unit="features") as advance:
@@ -206,7 +206,7 @@ class Centroids:
                 if not among[feature] or not self.whole[feature] > 0:
                     continue
                 own = slice(indptr[feature], indptr[feature + 1])
-                on = _on_items(slots[own], values[own], items, ends, held)
+                on = _on_items(slots[own], values[own], holders, ends, len(some))
                 for number in np.flatnonzero(on / self.whole[feature] >= min_share).tolist():
                     found[number].append(feature)
         return [np.array(features, np.int64) for features in found]
@@ -236,20 +236,14 @@ def _add_means(indptr, slots, values, features, scale, found):  # type: ignore[n
 
 
 @numba.njit(cache=True, nogil=True)
-def _on_items(slots, values, items, ends, held):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return the size of a feature's activation on each set of items; `held` is 0 throughout, before and after."""
+def _on_items(slots, values, holders, ends, n_sets):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return the size of a feature's activation on each set of items; `holders` are the sets of each item."""
+    on = np.zeros((2, n_sets))
     for k in range(len(slots)):
-        held[slots[k] // 2, slots[k] % 2] = values[k]
-    found = np.zeros(len(ends) - 1)
-    for number in range(len(found)):
-        first = second = 0.0
-        for item in items[ends[number] : ends[number + 1]]:
-            first += abs(held[item, 0])
-            second += abs(held[item, 1])
-        found[number] = first + second
-    for k in range(len(slots)):
-        held[slots[k] // 2, slots[k] % 2] = 0.0
-    return found
+        item, half = slots[k] // 2, slots[k] % 2
+        for number in holders[ends[item] : ends[item + 1]]:
+            on[half, number] += abs(values[k])
+    return on[0] + on[1]
 
 
 @numba.njit(cache=True, nogil=True)

@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.rings.candidates import Rules
+from atlas.rings.frames import framed, ring_bests
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Statistic = Callable[[Floats, float], Floats]
 COMPONENTS = 4
 PLANES = tuple(itertools.combinations(range(COMPONENTS), 2))
 FIRST_DRAWS, DRAWS = 1_000, 20_000
@@ -142,12 +144,9 @@ def figures(coordinates: Floats, share: Floats, rules: Rules) -> Figures:
         gap.append(np.diff(round_, axis=-1).max(-1) * k / (2 * np.pi))
         evenness = np.abs((np.exp(1j * angle) * even).mean(-1))
         score.append((share[a] + share[b]) * evenness / (1 + radius_cv[-1] ** 2))
-    lesser = np.array([min(share[a], share[b]) for a, b in PLANES])
-    both = np.array([share[a] + share[b] for a, b in PLANES])
-    eligible = (lesser >= rules.min_roundness * (both - lesser)) & (both >= rules.min_over_simplex * simplex_share(k))
     stacked = (np.stack(some, -1) for some in (radius_cv, gap, score))
     first, second, third = stacked
-    return Figures(first, second, np.broadcast_to(eligible, first.shape), third)
+    return Figures(first, second, np.broadcast_to(eligible(share, k, rules), first.shape), third)
 
 
 def simplex_share(k: int) -> float:
@@ -166,12 +165,12 @@ def random_frames(coordinates: Floats, n: int, rng: np.random.Generator) -> Floa
     covariance = np.linalg.qr(coordinates - coordinates.mean(0))[1]
     drawn = rng.standard_normal((n, k, d))
     drawn -= drawn.mean(1, keepdims=True)
-    frames: Floats = np.linalg.qr(drawn)[0] @ covariance
+    frames: Floats = framed(drawn, covariance) if k >= d else np.linalg.qr(drawn)[0] @ covariance
     return frames
 
 
 def chance(
-    observed: float, statistic: Callable[[Floats], Floats], coordinates: Floats, rng: np.random.Generator
+    observed: float, statistic: Statistic, coordinates: Floats, rng: np.random.Generator
 ) -> float:
     """Return the share of random frames that reach an observed statistic, the observed one counted in.
 
@@ -180,11 +179,12 @@ def chance(
     Parameters
     ----------
     statistic
-        Of coordinates of shape (n, k, 4), the best that the search finds in each, shape (n,).
+        Of coordinates of shape (n, k, 4), and a least value: the best that the search finds in each, shape (n,), or
+        anything below the least one where it finds none that is as large.
     """
-    reached = n = 0
+    reached, n, least = 0, 0, observed - 1e-12
     for more in (FIRST_DRAWS, *[FIRST_DRAWS] * (DRAWS // FIRST_DRAWS - 1)):
-        reached += int((statistic(random_frames(coordinates, more, rng)) >= observed - 1e-12).sum())
+        reached += int((statistic(random_frames(coordinates, more, rng), least) >= least).sum())
         n += more
         if reached >= ENOUGH:
             break
@@ -216,15 +216,27 @@ def closure(order: npt.NDArray[np.integer], angle: Floats, likeness: Floats, *, 
     return float((pairs[last] - low) / (others - low)) if others - low > _TINY else None
 
 
-def ring_statistic(share: Floats, k: int, rules: Rules) -> Callable[[Floats], Floats]:
+def ring_statistic(share: Floats, k: int, rules: Rules) -> Statistic:
     """Return the statistic of rings: the best score of a plane that passes, 0 where none does."""
+    planes = np.array(PLANES)[eligible(share, k, rules)]
+    weight = share[planes].sum(1)
+    limits = rules.max_radius_cv, max(rules.max_gap, k / 4)
 
-    def statistic(coordinates: Floats) -> Floats:
-        found = figures(coordinates, share, rules)
-        best: Floats = np.where(found.passing(k, rules), found.score, 0.0).max(-1)
+    def statistic(coordinates: Floats, least: float) -> Floats:
+        best: Floats = ring_bests(coordinates, planes, weight, *limits, least)
         return best
 
     return statistic
+
+
+def eligible(share: Floats, k: int, rules: Rules) -> Bools:
+    """Return on which of `PLANES` a ring may be looked for, by the shares of variance: shape (6,)."""
+    lesser = np.array([min(share[a], share[b]) for a, b in PLANES])
+    both = np.array([share[a] + share[b] for a, b in PLANES])
+    found: Bools = (lesser >= rules.min_roundness * (both - lesser)) & (
+        both >= rules.min_over_simplex * simplex_share(k)
+    )
+    return found
 
 
 def angles(coordinates: Floats, plane: tuple[int, int]) -> Floats:

@@ -12,9 +12,9 @@ from atlas.association.fdr import benjamini_hochberg
 from atlas.rings.candidates import Rules
 from atlas.rings.geometry import (
     PLANES,
-    Floats,
     Places,
     Points,
+    Statistic,
     angles,
     chance,
     closure,
@@ -120,21 +120,45 @@ def measure(points: Points, rules: Rules, *, items: bool) -> Judged | None:
 
 def _others(where: Places, rules: Rules) -> dict[Geometry, Shape]:
     """Return the geometries other than rings whose rules are met."""
-    share, k = where.held_out_variance, len(where.fitted)
-    met: dict[Geometry, Shape] = {}
-    bends = arc_scores(where.held_out, share)
+    found = {geometry: look(where, rules) for geometry, look in _LOOK.items()}
+    return {geometry: shape for geometry, shape in found.items() if shape is not None}
+
+
+def _arc(where: Places, rules: Rules) -> Shape | None:
+    bends = arc_scores(where.held_out, where.held_out_variance)
     at = int(bends.argmax())
-    if bends[at] > 0 and where.agreement(ARC_AXES[at]) >= rules.min_agreement:
-        met["arc"] = _shape(where, ARC_AXES[at][0], ARC_AXES[at], float(bends[at]))
-    if k >= HELIX_POINTS:
-        turns = helix_scores(where.held_out, share)
-        at = int(turns.argmax())
-        along, *around = HELIX_AXES[at]
-        if turns[at] > 0 and where.agreement((around[0], around[1])) >= rules.min_agreement:
-            met["helix"] = _shape(where, along, (around[0], around[1]), float(turns[at]))
-    if is_line(where) and where.agreement((0, 1)) >= rules.min_agreement:
-        met["line"] = _shape(where, 0, (0, 1), float(share[0]))
-    return met
+    if bends[at] <= 0 or where.agreement(ARC_AXES[at]) < rules.min_agreement:
+        return None
+    return _shape(where, ARC_AXES[at][0], ARC_AXES[at], float(bends[at]))
+
+
+def _helix(where: Places, rules: Rules) -> Shape | None:
+    if len(where.fitted) < HELIX_POINTS:
+        return None
+    turns = helix_scores(where.held_out, where.held_out_variance)
+    at = int(turns.argmax())
+    along, *around = HELIX_AXES[at]
+    if turns[at] <= 0 or where.agreement((around[0], around[1])) < rules.min_agreement:
+        return None
+    return _shape(where, along, (around[0], around[1]), float(turns[at]))
+
+
+def _line(where: Places, rules: Rules) -> Shape | None:
+    if not is_line(where) or where.agreement((0, 1)) < rules.min_agreement:
+        return None
+    return _shape(where, 0, (0, 1), float(where.held_out_variance[0]))
+
+
+_LOOK: dict[Geometry, Callable[[Places, Rules], Shape | None]] = {"arc": _arc, "helix": _helix, "line": _line}
+
+
+def meets(points: Points, rules: Rules, geometry: Geometry) -> bool:
+    """Return whether items meet the rule of one geometry: what `measure` says of it, and nothing else is looked at."""
+    if geometry not in _LOOK:
+        one = measure(points, rules, items=True)
+        return one is not None and geometry in one.met
+    where = places(points)
+    return where is not None and _LOOK[geometry](where, rules) is not None
 
 
 def _shape(where: Places, along: int, plane: tuple[int, int], score: float) -> Shape:
@@ -152,10 +176,10 @@ def tried(judged: Judged, rules: Rules, *, seed: Sequence[int]) -> Judged:
     """
     where = judged.places
     share, k = where.held_out_variance, len(judged.order)
-    statistics: dict[Geometry, Callable[[Floats], Floats]] = {
+    statistics: dict[Geometry, Statistic] = {
         "ring": ring_statistic(share, k, rules),
-        "arc": lambda drawn: arc_scores(drawn, share).max(-1),
-        "helix": lambda drawn: helix_scores(drawn, share).max(-1),
+        "arc": lambda drawn, _: arc_scores(drawn, share).max(-1),
+        "helix": lambda drawn, least: helix_scores(drawn, share, least).max(-1),
     }
     p: dict[Geometry, float] = dict.fromkeys(judged.tested, 1.0)
     for number, geometry in enumerate(TESTED):

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from atlas.rings.frames import helix_bests
 from atlas.rings.geometry import COMPONENTS, Floats, Places, simplex_share
 
 ARC_AXES = ((0, 1), (0, 2), (1, 2), (1, 0))
@@ -24,6 +25,7 @@ MIN_BEND = 0.5
 MIN_TURN = 0.8
 """How evenly a helix turns, at least: 1 where the angle grows in proportion to the place along it."""
 MIN_TURNS = 1.25
+MAX_HELIX_CV = 0.35
 HELIX_POINTS = 8
 LINE_SHARE, LINE_DOMINANCE, LINE_GAP = 0.5, 2.0, 0.35
 """A line: share of variance on the first component; it over the second; largest gap over the whole length."""
@@ -69,35 +71,23 @@ def arc_scores(coordinates: Floats, share: Floats) -> Floats:
     return scores
 
 
-def helix_scores(coordinates: Floats, share: Floats) -> Floats:
+def helix_scores(coordinates: Floats, share: Floats, least: float = 0.0) -> Floats:
     """Return how evenly points turn around a plane as they go along a third component: (..., n of HELIX_AXES).
 
     The largest |mean of exp(i (theta - 2 pi f x))| over a grid of f, in either direction, where theta is the angle on
     the plane and x the place along, from 0 to 1; over 1 + CV^2 of the radii, weighted by the share of variance on the
-    three components. f are the turns: 1.25 at least, and three points or more to a turn. 0 below `MIN_TURN`, or with
-    a radius CV of .35 or more.
+    three components. f are the turns: 1.25 at least, and three points or more to a turn. 0 below `MIN_TURN`, with
+    a radius CV of .35 or more, or where the score is below `least`.
     """
     k = coordinates.shape[-2]
     turns = np.arange(MIN_TURNS, max(k / 3, MIN_TURNS) + 1e-9, 0.25)
-    found = []
-    for along, a, b in HELIX_AXES:
-        x = coordinates[..., along]
-        length = x.max(-1, keepdims=True) - x.min(-1, keepdims=True)
-        phase = 2j * np.pi * (x - x.min(-1, keepdims=True)) / np.maximum(length, _TINY)
-        z = coordinates[..., a] + 1j * coordinates[..., b]
-        z = z - z.mean(-1, keepdims=True)
-        radius = np.abs(z)
-        spread = radius.std(-1) / np.maximum(radius.mean(-1), _TINY)
-        unit = z / np.maximum(radius, _TINY)
-        best = np.zeros(spread.shape)
-        for f in turns:
-            wave = np.exp(-f * phase)
-            either = np.maximum(np.abs((unit * wave).mean(-1)), np.abs((unit.conj() * wave).mean(-1)))
-            best = np.maximum(best, either)
+    weight = np.zeros(len(HELIX_AXES))
+    for number, (along, a, b) in enumerate(HELIX_AXES):
         even = min(share[a], share[b]) >= max(0.25 * max(share[a], share[b]), 0.05) and share[along] >= 0.05
-        score = best / (1 + spread**2) * (share[along] + share[a] + share[b])
-        found.append(np.where((best >= MIN_TURN) & (spread < 0.35) & even, score, 0.0))
-    return np.stack(found, -1)
+        weight[number] = share[along] + share[a] + share[b] if even else 0.0
+    sets = np.ascontiguousarray(coordinates.reshape(-1, k, COMPONENTS))
+    found: Floats = helix_bests(sets, np.array(HELIX_AXES), weight, turns, MAX_HELIX_CV, MIN_TURN, least)
+    return found.reshape(*coordinates.shape[:-2], len(HELIX_AXES))
 
 
 def is_line(where: Places) -> bool:

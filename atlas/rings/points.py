@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from atlas.rings.candidates import FeatureSet, ItemSet, Rules
 from atlas.rings.centroids import MIN_HALF, MIN_TOKENS, Centroids, Directions, Fired, Floats, Integers
@@ -72,7 +71,8 @@ def permuted_points(
 ) -> list[Points]:
     """Return the points of items whose names are permuted over their tokens, within each half of the documents.
 
-    What the features do on these tokens stays, which item a token is does not.
+    What the features do on these tokens stays, which item a token is does not. The space is turned so that it has no
+    more dimensions than there are features: all that is asked of the points are distances and angles.
     """
     vocabulary = known.vocabulary
     tokens = np.flatnonzero(np.isin(vocabulary.item, candidate.items))
@@ -94,7 +94,7 @@ def permuted_points(
     rng = np.random.default_rng(list(seed))
     k = len(candidate.items)
     n = vocabulary.n[:, candidate.items].astype(np.float64)
-    own_directions = rows_of(directions, candidate.features)
+    turned = np.asarray(np.linalg.qr(rows_of(directions, candidate.features).T, mode="r"), np.float64).T
     found = []
     for _ in range(PERMUTED):
         drawn = label.copy()
@@ -102,7 +102,7 @@ def permuted_points(
             drawn[half == side] = rng.permutation(drawn[half == side])
         cell = ((half * k + drawn) * width)[row] + member
         means = np.bincount(cell, value, minlength=2 * k * width).reshape(2, k, width) / n[:, :, None]
-        found.append(_points(known, candidate.items, means[0], means[1], own_directions))
+        found.append(_points(known, candidate.items, means[0], means[1], turned))
     return found
 
 
@@ -144,8 +144,7 @@ def member_points(
     sums = np.bincount(cell, values, minlength=2 * n * n).reshape(2, n, n)
     own = rows_of(directions, some.features)
     first, second = (sums[one][kept] / count[one][kept, None] @ own for one in (0, 1))
-    firing = sp.csr_array((np.ones(len(rows)), (member, at)), shape=(n, len(tokens)))
-    joint = (firing @ firing.T).toarray()
+    joint = _joint(member, at, len(tokens), n)
     size = np.sqrt(np.maximum(np.diag(joint), 1))
     features = some.features[kept]
     names = tuple(str(one) for one in features.tolist())
@@ -176,6 +175,25 @@ def _by_token(rows, member, values, number):  # type: ignore[no-untyped-def]  # 
     for token in tokens[:n]:
         number[token] = -1
     return tokens[:n], at, strongest
+
+
+@numba.njit(cache=True, nogil=True)
+def _joint(member, at, n_tokens, n):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return on how many tokens each two members fire: float64, shape (n, n)."""
+    ends = np.zeros(n_tokens + 1, np.int64)
+    for token in at:
+        ends[token + 1] += 1
+    ends = np.cumsum(ends)
+    firing, filled, found = np.empty(len(at), np.int32), ends.copy(), np.zeros((n, n))
+    for k in range(len(at)):
+        firing[filled[at[k]]] = member[k]
+        filled[at[k]] += 1
+    for token in range(n_tokens):
+        here = firing[ends[token] : ends[token + 1]]
+        for one in here:
+            for other in here:
+                found[one, other] += 1.0
+    return found
 
 
 def distinct_members(sets: Sequence[FeatureSet], rules: Rules) -> list[FeatureSet]:

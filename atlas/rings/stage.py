@@ -21,7 +21,8 @@ from atlas.replication import Split, document_groups, split
 from atlas.rings.candidates import FeatureSet, Rules, feature_sets, item_sets
 from atlas.rings.centroids import Centroids, Directions, Fired, Vocabulary, centroids, joined, shuffled
 from atlas.rings.columns import Row, write_manifolds
-from atlas.rings.judging import TESTED, Judged, measure, named, tried
+from atlas.rings.geometry import places
+from atlas.rings.judging import TESTED, Judged, measure, meets, named, tried
 from atlas.rings.points import Candidate, distinct_members, item_points, member_points, permuted_points, rows_of
 from atlas.tracking import Track, untracked
 
@@ -208,8 +209,7 @@ class _Work:
         """Return the share of permutations of a claim's names that meet its rule."""
         fired, seed = self.firings.contexts_of, (self.seed, 3, number)
         drawn = permuted_points(real.candidates[number], real.known, fired, directions, seed=seed)
-        measured = [measure(points, self.rules, items=True) for points in drawn]
-        return float(np.mean([one is not None and real.judged[number].geometry in one.met for one in measured]))
+        return float(np.mean([meets(points, self.rules, real.judged[number].geometry) for points in drawn]))
 
     def _shuffled_variance(self, candidate: Candidate, chance: Centroids, directions: Directions) -> float | None:
         """Return the share of variance on the first plane of the same points on shuffled firings."""
@@ -218,5 +218,5 @@ class _Work:
         shuffled_points = type(candidate.points)(
             candidate.points.names, candidate.points.n_tokens, first @ own, second @ own, candidate.points.likeness
         )
-        measured = measure(shuffled_points, self.rules, items=True)
-        return None if measured is None else float(measured.places.held_out_variance[:2].sum())
+        where = places(shuffled_points)
+        return None if where is None else float(where.held_out_variance[:2].sum())
