@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from killed import killed
 from worlds import fire, plan, store
 
 from atlas.artifacts import Artifact, Run
 from atlas.association import associate
-from atlas.behaviour import VERDICTS, behave, stage
+from atlas.behaviour import VERDICTS, behave, evidence, stage
 from atlas.behaviour.held_out import JUDGED
 from atlas.communities import cluster
 from atlas.counting.stage import count
@@ -98,6 +101,34 @@ def test_same_seed_same_artifact(run: Run, found: Artifact) -> None:
     other = behave(run, seed=1)
     assert other.table("verdicts").column("verdict").to_pylist() == first
     assert behave(run).digest == found.digest
+
+
+@pytest.mark.parametrize(("label", "after"), [("behaviour: pairs", 5), ("behaviour", 7), ("behaviour: means", 1)])
+def test_a_killed_stage_goes_on_and_is_the_same_to_the_byte(
+    run: Run, found: Artifact, label: str, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is done of the subgraphs is not done again, a line that was begun is cut off, and nothing is left over."""
+    shutil.rmtree(found.path)
+    killed(lambda track: behave(run, track=track), label, after=after)
+    assert not (found.path / "manifest.json").exists()
+    journal = found.path / ".kept" / "evidence.jsonl"
+    if label == "behaviour":
+        with journal.open("ab") as stream:
+            stream.write(b'[7, {"judged_mem')
+    looked_at: list[int] = []
+    original = evidence._evidence
+
+    def counted(*known: Any) -> Any:
+        looked_at.append(1)
+        return original(*known)
+
+    monkeypatch.setattr(evidence, "_evidence", counted)
+    again = behave(run)
+    assert again.files == found.files
+    assert again.results == found.results
+    n = again.table("verdicts").num_rows + again.table("ego_verdicts").num_rows
+    assert len(looked_at) == {"behaviour: pairs": n, "behaviour": n - 7, "behaviour: means": 0}[label]
+    assert not journal.parent.exists()
 
 
 def test_without_a_decoder_directions_are_left_out(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

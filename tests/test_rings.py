@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from atlas.ranking import largest
 from atlas.rings import FeatureSet, Points, Rules, item_sets, measure, named, tried
-from atlas.rings.centroids import Centroids, Sums, Vocabulary, centroids, joined
+from atlas.rings.centroids import Centroids, Vocabulary, centroids, joined
 from atlas.rings.cyclic import match, order_p
 from atlas.rings.geometry import chance, closure, cosines, figures, random_frames, ring_statistic, simplex_share
 from atlas.rings.others import HELIX_AXES, bends, helix_scores
 from atlas.rings.picture import as_svg
+from atlas.rings.sums import Sums
 from atlas.score.manifolds import PlantedManifold, judge_claims
 from atlas.tracking import untracked
 

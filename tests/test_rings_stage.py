@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from killed import killed
 from small_atlas import Small
 from worlds import store
 
 from atlas.artifacts import Run, Spec
-from atlas.rings import rings
+from atlas.rings import rings, stage
 
 K, OTHERS, N_DOCUMENTS, LENGTH = 10, 30, 30, 300
 N = N_DOCUMENTS * LENGTH
@@ -106,3 +107,36 @@ def test_where_nothing_can_be_looked_for_the_tables_are_empty(
         found = rings(run)
     assert cause in found.results["not_looked_for"]
     assert not any(tables(found).values())
+
+
+@pytest.mark.parametrize(("label", "after"), [("item means", 20), ("item means, shuffled", 5), ("rings, permuted", 1)])
+def test_a_killed_search_goes_on_and_is_the_same_to_the_byte(
+    tmp_path: Path, label: str, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while sums are written or sets are judged; what has a p-value is not tried again."""
+    with Run(tmp_path / "one") as run:
+        planted(run)
+        files = rings(run).files
+    made: list[Any] = []
+    with Run(tmp_path / "two") as run:
+        planted(run)
+        killed(lambda track: rings(run, track=track), label, after=after)
+        directory = run.path / stage.RINGS
+        assert not (directory / "manifest.json").exists()
+        assert (directory / ".kept" / "real.safetensors").exists() == (label != "item means")
+        original = stage.tried
+        monkeypatch.setattr(stage, "tried", lambda *known, **given: [made.append(known), original(*known, **given)][1])
+        assert rings(run).files == files
+        assert (not made) == (label == "rings, permuted")
+        assert not (directory / ".kept").exists()
+
+
+def test_what_another_search_kept_is_not_gone_on_with(tmp_path: Path) -> None:
+    """Killed with one seed and asked for with another: nothing is left of the first."""
+    with Run(tmp_path / "one") as run:
+        planted(run)
+        files = rings(run, seed=1).files
+    with Run(tmp_path / "two") as run:
+        planted(run)
+        killed(lambda track: rings(run, track=track), "rings, permuted", after=1)
+        assert rings(run, seed=1).files == files

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numba
@@ -13,7 +14,8 @@ import numpy.typing as npt
 from atlas.behaviour.components import components, covariance, project
 from atlas.behaviour.held_out import Fired, Floats, HeldOut, Integers
 from atlas.behaviour.pairs import PairStrengths
-from atlas.marks import Bits, no_marks
+from atlas.kept import KeepRow, computed_row
+from atlas.marks import FEW, Bits, no_marks
 from atlas.tracking import Track, untracked
 
 MIN_FIRINGS = 20
@@ -78,6 +80,7 @@ def gather_evidence(
     directions: npt.NDArray[np.float32] | None,
     seed: int,
     track: Track = untracked,
+    keep: KeepRow = computed_row,
 ) -> list[Evidence]:
     """Return the evidence of each subgraph. Memory holds the firings of one.
 
@@ -90,13 +93,19 @@ def gather_evidence(
         activations themselves, and what is said of directions is left out.
     seed
         Seed of the permutations.
+    keep
+        Keeps the evidence of each.
     """
     scratch = no_marks(half.firings.n_tokens)
+
+    def of(number: int, one: Subgraph) -> dict[str, Any]:
+        rng = np.random.default_rng([seed, number])
+        return vars(_evidence(half, one, strengths, directions, scratch, rng))
+
     found = []
     with track("behaviour", total=len(subgraphs), unit="subgraphs") as advance:
         for number, one in enumerate(subgraphs):
-            rng = np.random.default_rng([seed, number])
-            found.append(_evidence(half, one, strengths, directions, scratch, rng))
+            found.append(Evidence(**keep(number, partial(of, number, one))))
             advance(1)
     return found
 
@@ -220,8 +229,8 @@ def _measure(ends, member, item, stratum, place, order, sizes, k):  # type: igno
     for a correlation, and its variance.
     """
     joint, pairs, expected, fires = _joint(ends, member, stratum, sizes, k)
-    inside, share, n = np.zeros(k), np.empty(k), len(item)
-    largest, low = 0, 0
+    inside, share, touched, n = np.zeros(k), np.empty(k), np.empty(k, np.int64), len(item)
+    largest, low, n_shares = 0, 0, 0
     overlap = trend = varied_x = varied_y = variance = 0.0
     while low < n:
         high, here, sum_x, sum_y = low, 0, 0.0, 0.0
@@ -232,18 +241,19 @@ def _measure(ends, member, item, stratum, place, order, sizes, k):  # type: igno
             sum_x += place[t]
             sum_y += level
             for m in member[ends[t] : ends[t + 1]]:
+                if inside[m] == 0:
+                    touched[n_shares] = m
+                    n_shares += 1
                 inside[m] += 1
             high += 1
         largest = max(largest, here)
-        n_shares = 0
-        for m in range(k):
-            if inside[m]:
-                share[n_shares] = inside[m] / fires[m]
-                n_shares += 1
-            inside[m] = 0
-        share[:n_shares].sort()  # of sorted shares the smaller of each pair is the earlier one; those of 0 come first
+        for at in range(n_shares):
+            share[at] = inside[touched[at]] / fires[touched[at]]
+            inside[touched[at]] = 0
+        _sort(share[:n_shares])  # of sorted shares the smaller of each pair is the earlier one; those of 0 come first
         for at in range(n_shares):
             overlap += share[at] * (n_shares - 1 - at)
+        n_shares = 0
         size = high - low
         if size > 1:
             s_x = s_y = s_xy = 0.0
@@ -256,6 +266,20 @@ def _measure(ends, member, item, stratum, place, order, sizes, k):  # type: igno
             variance += s_x * s_y / (size - 1)
         low = high
     return joint, pairs, expected, largest, overlap / (k * (k - 1) / 2), trend, varied_x * varied_y, variance
+
+
+@numba.njit(cache=True, nogil=True)
+def _sort(values):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Put numbers in order, by insertion where they are few."""
+    if len(values) > FEW:
+        values.sort()
+        return
+    for k in range(1, len(values)):
+        one, at = values[k], k
+        while at > 0 and values[at - 1] > one:
+            values[at] = values[at - 1]
+            at -= 1
+        values[at] = one
 
 
 @numba.njit(cache=True, nogil=True)

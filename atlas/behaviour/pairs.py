@@ -12,6 +12,7 @@ from scipy.special import ndtr
 
 from atlas.association import benjamini_hochberg
 from atlas.behaviour.held_out import Floats, HeldOut, Integers
+from atlas.kept import Arrays, Keep, computed
 from atlas.marks import add, clear_all, has, hits, no_marks, sorted_order
 from atlas.tracking import Track, untracked
 
@@ -53,7 +54,12 @@ class PairStrengths:
 
 
 def pair_strengths(
-    half: HeldOut, sets: Sequence[npt.NDArray[np.integer]], *, q: float = 0.05, track: Track = untracked
+    half: HeldOut,
+    sets: Sequence[npt.NDArray[np.integer]],
+    *,
+    q: float = 0.05,
+    track: Track = untracked,
+    keep: Keep = computed,
 ) -> PairStrengths:
     """Return what every pair of every set does; a pair that is in several sets is looked at once.
 
@@ -67,9 +73,22 @@ def pair_strengths(
     ----------
     q
         False-discovery rate over the distinct pairs with 20 joint firings or more.
+    keep
+        Keeps what was measured of the pairs, as `pairs`.
     """
     d = half.firings.d_sae
     keys = _distinct(sets, d)
+    measured = keep("pairs", lambda: _measured(half, keys, track))
+    z, tested = measured["z"], np.isfinite(measured["z"])
+    lower, upper = np.zeros(len(keys), bool), np.zeros(len(keys), bool)
+    lower[tested] = benjamini_hochberg(ndtr(z[tested])) <= q
+    upper[tested] = benjamini_hochberg(ndtr(-z[tested])) <= q
+    return PairStrengths(d, keys, measured["joint"], measured["correlation"], lower, upper)
+
+
+def _measured(half: HeldOut, keys: Integers, track: Track) -> Arrays:
+    """Return joint firings, r and z of each pair, in one pass over the commoner features."""
+    d = half.firings.d_sae
     low, high = keys // d, keys % d
     swap = half.firing_count[low] < half.firing_count[high]
     common, rare = np.where(swap, high, low), np.where(swap, low, high)
@@ -86,11 +105,7 @@ def pair_strengths(
             own = _of_feature(*fixed, common[some[0]], rare[some], place, marks, MIN_JOINT)
             joint[some], correlation[some], z[some] = own
             advance(end - start)
-    tested = np.isfinite(z)
-    lower, upper = np.zeros(len(keys), bool), np.zeros(len(keys), bool)
-    lower[tested] = benjamini_hochberg(ndtr(z[tested])) <= q
-    upper[tested] = benjamini_hochberg(ndtr(-z[tested])) <= q
-    return PairStrengths(d, keys, joint, correlation, lower, upper)
+    return {"joint": joint, "correlation": correlation, "z": z}
 
 
 def _distinct(sets: Sequence[npt.NDArray[np.integer]], d: int) -> Integers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from atlas.counting.counts import PairCounts
 from atlas.counting.stage import ACTIVATIONS, COUNTS, PAIRS, STRATA
 from atlas.files import write_table
 from atlas.firings import Firings
+from atlas.kept import Kept
 from atlas.mapped import map_arrays
 from atlas.replication import REPLICATION
 from atlas.replication.claims import Claims, Community
@@ -53,6 +55,9 @@ def behave(
     same members have on the other: neither has seen the other's firings. The run's own shape, of all documents, is
     compared, too, for those whose shape on half the documents could not be told.
 
+    A stage that was interrupted goes on: its finished parts, what is measured of all pairs, and the evidence of
+    each subgraph are kept until all is written.
+
     Parameters
     ----------
     seed
@@ -69,20 +74,29 @@ def behave(
     """
     criteria = criteria or Criteria()
 
+    spec = Spec(BEHAVIOUR, {"seed": seed, **asdict(criteria)}, _INPUTS)
+
     def compute(directory: Path) -> dict[str, Any]:
         firings = Firings(run.artifact(ACTIVATIONS).path)
         firings.require_index()
-        work = _Work(run, firings, criteria, seed, track)
-        return work.verdicts(directory) | work.logic(directory) | work.interference(directory) | work.means(directory)
+        results: dict[str, Any] = {}
+        with Kept(directory, run, spec) as kept:
+            work = _Work(run, firings, criteria, seed, track, kept)
+            for part in (work.verdicts, work.logic, work.interference, work.means):
+                results |= kept.part(part.__name__, partial(part, directory))
+        return results
 
-    return run.produce(Spec(BEHAVIOUR, {"seed": seed, **asdict(criteria)}, _INPUTS), compute)
+    return run.produce(spec, compute, resume=True)
 
 
 class _Work:
     """What the parts of the stage share."""
 
-    def __init__(self, run: Run, firings: Firings, criteria: Criteria, seed: int, track: Track) -> None:
+    def __init__(
+        self, run: Run, firings: Firings, criteria: Criteria, seed: int, track: Track, kept: Kept
+    ) -> None:
         self.run, self.firings, self.criteria, self.seed, self.track = run, firings, criteria, seed, track
+        self.kept = kept
         activations = run.artifact(ACTIVATIONS)
         self.claims = Claims.of(run, firings, with_edges=False)
         self.graph: igraph.Graph = backbone(run)
@@ -104,10 +118,12 @@ class _Work:
         communities, egos = self.claims.communities, self.claims.egos
         subgraphs = [Subgraph(one.members, one.hub) for one in communities]
         subgraphs += [Subgraph(np.array(sorted((ego.hub, *ego.leaves)), np.int64), ego.hub) for ego, _ in egos]
-        strengths = pair_strengths(self.half, [judged(self.half, one.members) for one in subgraphs], track=self.track)
+        sets = [judged(self.half, one.members) for one in subgraphs]
+        strengths = pair_strengths(self.half, sets, track=self.track, keep=self.kept.arrays)
         evidence = gather_evidence(
-            self.half, subgraphs, strengths, directions=self.directions, seed=self.seed, track=self.track
-        )
+            self.half, subgraphs, strengths, directions=self.directions, seed=self.seed, track=self.track,
+            keep=self.kept.rows("evidence"),
+        )  # fmt: skip
         called = [
             verdict(len(one.members), found, self.criteria) for one, found in zip(subgraphs, evidence, strict=True)
         ]

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from atlas.captions import readable
 from atlas.firings import Firings
+from atlas.kept import Keep, computed
+from atlas.rings.sums import Floats, Integers, Sums, add_means, on_items, take
 from atlas.tracking import Track, untracked
 
-Integers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 Directions = npt.NDArray[np.float32]
 """Rows of the decoder, shape (d_sae, d_in), on disk: what is looked at is copied as float64."""
 Fired = Callable[[int], tuple[npt.NDArray[Any], npt.NDArray[np.float32]]]
@@ -100,53 +98,6 @@ def _tokens(item: Integers, half: npt.NDArray[np.int8], n_items: int) -> Integer
 
 
 @dataclass(frozen=True)
-class Sums:
-    """Summed activations of features on vocabulary items, by feature: a number for each pair that occurs.
-
-    Attributes
-    ----------
-    indptr : int64, shape (d_sae + 1,)
-    slots : int32, shape (nnz,)
-        Twice the item, and 1 more on the second half of the documents; ascending within a feature.
-    values : float64, shape (nnz,)
-    """
-
-    indptr: Integers
-    slots: npt.NDArray[np.int32]
-    values: Floats
-
-    @classmethod
-    def of(cls, columns: Iterable[tuple[Integers, Floats]], room: Path | None) -> Self:
-        """Return the sums of features that come one after the other, each as slots and values.
-
-        Parameters
-        ----------
-        room
-            Where to keep them: two files whose names begin so, 12 bytes a number, of which memory then holds what is
-            looked at. In memory when not given.
-        """
-        sizes = [0]
-        with _opened(room, "slots") as first, _opened(room, "values") as second:
-            for slots, values in columns:
-                first.write(slots.astype(np.int32).tobytes())
-                second.write(values.tobytes())
-                sizes.append(len(slots))
-            return cls(np.cumsum(sizes), _written(first, np.int32), _written(second, np.float64))
-
-
-def _opened(room: Path | None, name: str) -> BinaryIO:
-    return io.BytesIO() if room is None else room.with_name(f"{room.name}-{name}").open("w+b")
-
-
-def _written(stream: BinaryIO, kind: type[Any]) -> npt.NDArray[Any]:
-    """Return what was written to a stream, mapped where it is a file."""
-    if isinstance(stream, io.BytesIO):
-        return np.frombuffer(stream.getvalue(), kind)
-    stream.flush()
-    return np.asarray(np.memmap(stream, kind, "r")) if stream.tell() else np.zeros(0, kind)
-
-
-@dataclass(frozen=True)
 class Centroids:
     """Summed activations of features on vocabulary items.
 
@@ -169,7 +120,7 @@ class Centroids:
         """
         n = self.vocabulary.n.sum(0)
         found = np.zeros(len(n))
-        _add_means(self.sums.indptr, self.sums.slots, self.sums.values, features, 1 / np.maximum(n, 1), found)
+        add_means(self.sums.indptr, self.sums.slots, self.sums.values, features, 1 / np.maximum(n, 1), found)
         return found
 
     def about(
@@ -206,7 +157,7 @@ class Centroids:
                 if not among[feature] or not self.whole[feature] > 0:
                     continue
                 own = slice(indptr[feature], indptr[feature + 1])
-                on = _on_items(slots[own], values[own], holders, ends, len(some))
+                on = on_items(slots[own], values[own], holders, ends, len(some))
                 for number in np.flatnonzero(on / self.whole[feature] >= min_share).tolist():
                     found[number].append(feature)
         return [np.array(features, np.int64) for features in found]
@@ -216,44 +167,9 @@ class Centroids:
         place = np.full(len(self.vocabulary.names), -1, np.int64)
         place[items] = np.arange(len(items))
         sums = np.zeros((2, len(features), len(items)))
-        _take(self.sums.indptr, self.sums.slots, self.sums.values, features, place, sums)
+        take(self.sums.indptr, self.sums.slots, self.sums.values, features, place, sums)
         first, second = (one.T / n[items][:, None] for one, n in zip(sums, self.vocabulary.n, strict=True))
         return first, second
-
-
-@numba.njit(cache=True, nogil=True)
-def _add_means(indptr, slots, values, features, scale, found):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Add the size of the mean activation of each feature on each item, both halves together."""
-    for feature in features:
-        k, end = indptr[feature], indptr[feature + 1]
-        while k < end:
-            item, total = slots[k] // 2, values[k]
-            k += 1
-            if k < end and slots[k] // 2 == item:
-                total += values[k]
-                k += 1
-            found[item] += scale[item] * abs(total)
-
-
-@numba.njit(cache=True, nogil=True)
-def _on_items(slots, values, holders, ends, n_sets):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return the size of a feature's activation on each set of items; `holders` are the sets of each item."""
-    on = np.zeros((2, n_sets))
-    for k in range(len(slots)):
-        item, half = slots[k] // 2, slots[k] % 2
-        for number in holders[ends[item] : ends[item + 1]]:
-            on[half, number] += abs(values[k])
-    return on[0] + on[1]
-
-
-@numba.njit(cache=True, nogil=True)
-def _take(indptr, slots, values, features, place, sums):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Put the sums of features on chosen items, `place` of each, in their cells by half."""
-    for column in range(len(features)):
-        for k in range(indptr[features[column]], indptr[features[column] + 1]):
-            row = place[slots[k] // 2]
-            if row >= 0:
-                sums[slots[k] % 2, column, row] = values[k]
 
 
 @dataclass(frozen=True)
@@ -272,7 +188,15 @@ class Join:
     vocabulary: Vocabulary
 
 
-def joined(fired: Fired, vocabulary: Vocabulary, d_sae: int, *, track: Track, label: str = "spellings") -> Join:
+def joined(
+    fired: Fired,
+    vocabulary: Vocabulary,
+    d_sae: int,
+    *,
+    keep: Keep = computed,
+    track: Track,
+    label: str = "spellings",
+) -> Join:
     """Return how spellings that differ by case are joined: those on which features fire alike.
 
     That is where the cosine of their mean activations with those of the most frequent spelling is .5 or more. `May` and
@@ -283,6 +207,8 @@ def joined(fired: Fired, vocabulary: Vocabulary, d_sae: int, *, track: Track, la
     ----------
     fired
         Gives a feature's firings.
+    keep
+        Keeps the cosines, as `spellings`.
     track
         Told of the features done, under `label`.
     """
@@ -292,7 +218,8 @@ def joined(fired: Fired, vocabulary: Vocabulary, d_sae: int, *, track: Track, la
         words.setdefault(name.casefold(), []).append(number)
     for some in words.values():
         some.sort(key=lambda one: -total[one])
-    cosine = _cosines(fired, vocabulary, d_sae, list(words.values()), track, label)
+    spelled = list(words.values())
+    cosine = keep("spellings", lambda: {"cosine": _cosines(fired, vocabulary, d_sae, spelled, track, label)})["cosine"]
     group = np.full(len(vocabulary.names), -1, np.int64)
     names: list[str] = []
     for word, some in words.items():
@@ -353,6 +280,7 @@ def centroids(
     *,
     join: Join | None = None,
     room: Path | None = None,
+    keep: Keep = computed,
     track: Track,
     label: str = "item means",
 ) -> Centroids:
@@ -368,6 +296,8 @@ def centroids(
         Where given, sums are those of the items that it makes of the vocabulary's.
     room
         Where to keep the numbers, as `Sums.of` has it.
+    keep
+        Keeps, by the name of `room`, what finds them there again.
     track
         Told of the features done, under `label`.
     """
@@ -378,8 +308,11 @@ def centroids(
             whole[feature] = total
             yield (slots, values) if join is None else _regrouped(slots, values, join)
 
-    sums = Sums.of(columns(), room)
-    return Centroids(vocabulary if join is None else join.vocabulary, sums, whole)
+    items = vocabulary if join is None else join.vocabulary
+    if room is None:
+        return Centroids(items, Sums.of(columns(), None), whole)
+    kept = keep(room.name, lambda: {"indptr": Sums.of(columns(), room).indptr, "whole": whole})
+    return Centroids(items, Sums.kept(kept["indptr"], room), kept["whole"])
 
 
 def _columns(

@@ -13,11 +13,12 @@ from atlas.association.fdr import benjamini_hochberg
 from atlas.captions import caption
 from atlas.files import write_table
 from atlas.rings.candidates import Rules
-from atlas.rings.centroids import Centroids, Directions, Floats
+from atlas.rings.centroids import Centroids, Directions
 from atlas.rings.cyclic import Match, match, order_p
 from atlas.rings.geometry import angles, chance, figures, ring_statistic, simplex_share
 from atlas.rings.judging import TESTED, Judged
 from atlas.rings.points import Candidate, rows_of
+from atlas.rings.sums import Floats
 from atlas.schema import TABLES
 
 Record = dict[str, Any]

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.rings.candidates import FeatureSet, ItemSet, Rules
-from atlas.rings.centroids import MIN_HALF, MIN_TOKENS, Centroids, Directions, Fired, Floats, Integers
+from atlas.rings.centroids import MIN_HALF, MIN_TOKENS, Centroids, Directions, Fired
 from atlas.rings.geometry import Points, cosines
+from atlas.rings.sums import Floats, Integers
 
 PERMUTED = 200
 """Permutations of the points' names that a claim is held against."""

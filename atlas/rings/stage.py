@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ import numpy.typing as npt
 from atlas.artifacts import Artifact, Run, Spec
 from atlas.association.testing import Gates, alive_features
 from atlas.firings import Firings
+from atlas.kept import Kept
 from atlas.mapped import map_arrays
 from atlas.replication import Split, document_groups, split
 from atlas.rings.candidates import FeatureSet, Rules, feature_sets, item_sets
 from atlas.rings.centroids import Centroids, Directions, Fired, Vocabulary, centroids, joined, shuffled
 from atlas.rings.columns import Row, write_manifolds
 from atlas.rings.geometry import places
-from atlas.rings.judging import TESTED, Judged, measure, meets, named, tried
+from atlas.rings.judging import TESTED, Geometry, Judged, measure, meets, named, tried
 from atlas.rings.points import Candidate, distinct_members, item_points, member_points, permuted_points, rows_of
 from atlas.tracking import Track, untracked
 
@@ -31,7 +32,6 @@ logger = logging.getLogger("atlas")
 RINGS = "52-rings"
 _INPUTS = ("10-activations", "30-edges", "40-clusters")
 _KINDS = ("items", "members")
-_SCRATCH = ".means"
 
 
 def rings(run: Run, *, rules: Rules | None = None, seed: int = 0, track: Track = untracked) -> Artifact:
@@ -45,6 +45,8 @@ def rings(run: Run, *, rules: Rules | None = None, seed: int = 0, track: Track =
 
     The same search is made on shuffled firings, and what it claims there is among the results. Without a decoder, or on
     a single document, nothing is looked for, and the tables are empty.
+
+    A stage that was interrupted goes on: item means, p-values and permutations are kept until the tables are written.
 
     Parameters
     ----------
@@ -62,7 +64,12 @@ def rings(run: Run, *, rules: Rules | None = None, seed: int = 0, track: Track =
     """
     rules = rules or Rules()
     spec = Spec(RINGS, {**asdict(rules), "seed": seed}, _INPUTS)
-    return run.produce(spec, lambda directory: _Work(run, rules, seed, track).write(directory))
+
+    def compute(directory: Path) -> dict[str, Any]:
+        with Kept(directory, run, spec) as kept:
+            return _Work(run, rules, seed, track, kept).write(directory)
+
+    return run.produce(spec, compute, resume=True)
 
 
 @dataclass(frozen=True)
@@ -87,8 +94,8 @@ class _Search:
 class _Work:
     """What the parts of the stage share."""
 
-    def __init__(self, run: Run, rules: Rules, seed: int, track: Track) -> None:
-        self.run, self.rules, self.seed, self.track = run, rules, seed, track
+    def __init__(self, run: Run, rules: Rules, seed: int, track: Track, kept: Kept) -> None:
+        self.run, self.rules, self.seed, self.track, self.kept = run, rules, seed, track, kept
         self.activations = run.artifact("10-activations")
         self.firings = Firings(self.activations.path)
         self.firings.require_index()
@@ -103,26 +110,24 @@ class _Work:
             logger.warning("rings: none is looked for: %s", missing)
             write_manifolds(directory, [])
             return {"not_looked_for": missing}
-        room = directory / _SCRATCH
-        room.mkdir()
-        try:
-            return self._found(directory, room, split(self.firings, groups, seed=self.seed))
-        finally:
-            shutil.rmtree(room, ignore_errors=True)
+        return self._found(directory, split(self.firings, groups, seed=self.seed))
 
-    def _found(self, directory: Path, room: Path, halves: Split) -> dict[str, Any]:
-        """Write what is found, with `room` for what does not fit in memory, and return the figures."""
+    def _found(self, directory: Path, halves: Split) -> dict[str, Any]:
+        """Write what is found and return the figures."""
         half = np.repeat(halves.half, halves.n_tokens)
         directions = np.asarray(map_arrays(self.decoder)["W_dec"])
         sets = feature_sets(self.run)
         fired, d = self.firings.contexts_of, self.firings.d_sae
         spelled = Vocabulary.of(self.firings.token_id, self._texts(), half)
-        join = joined(fired, spelled, d, track=self.track)
-        known = centroids(fired, spelled, d, join=join, room=room / "real", track=self.track)
+        room, keep = self.kept.room, self.kept.arrays
+        join = joined(fired, spelled, d, keep=keep, track=self.track)
+        known = centroids(fired, spelled, d, join=join, room=room / "real", keep=keep, track=self.track)
         real = self._search(known, self.firings.contexts_of, sets, directions, "rings")
         moved = shuffled(self.firings, seed=self.seed)
         label = "item means, shuffled"
-        chance = centroids(moved, known.vocabulary, d, room=room / "shuffled", track=self.track, label=label)
+        chance = centroids(
+            moved, known.vocabulary, d, room=room / "shuffled", keep=keep, track=self.track, label=label
+        )
         null = self._search(chance, moved, sets, directions, "rings, shuffled")
         write_manifolds(directory, self._rows(real, chance, directions))
         return {
@@ -170,6 +175,7 @@ class _Work:
             empty: list[Candidate | None] = [None] * len(members)
             for kind, (some, name) in enumerate(((made, "items"), (empty, "members"))):
                 found: list[Judged] = []
+                keep = self.kept.rows(f"{label}, {name}")
                 for number, one in enumerate(some):
                     if name == "members":
                         half = known.vocabulary.half
@@ -177,14 +183,19 @@ class _Work:
                     measured = one and measure(one.points, self.rules, items=name == "items")
                     if one and measured:
                         candidates.append(replace(one, points=one.points.measured()))
-                        found.append(tried(measured, self.rules, seed=(self.seed, kind, number)))
+                        p = keep(number, partial(self._p, measured, (self.seed, kind, number)))
+                        found.append(replace(measured, p=p))
                     n_small += one is None
                     advance(1)
                 judged += named(found, self.rules)
         return _Search(known, candidates, judged, n_small)
 
+    def _p(self, judged: Judged, seed: tuple[int, ...]) -> dict[Geometry, float]:
+        return tried(judged, self.rules, seed=seed).p
+
     def _rows(self, real: _Search, chance: Centroids, directions: Directions) -> list[Row]:
         rows = []
+        keep = self.kept.rows("permuted")
         with self.track("rings, permuted", total=len(real.candidates), unit="candidates") as advance:
             for number, (candidate, judged) in enumerate(zip(real.candidates, real.judged, strict=True)):
                 advance(1)
@@ -198,7 +209,9 @@ class _Work:
                         real.known if items else None,
                         directions,
                         self._shuffled_variance(candidate, chance, directions) if items else None,
-                        self._permuted(number, real, directions) if items and judged.geometry in TESTED else None,
+                        keep(number, partial(self._permuted, number, real, directions))
+                        if items and judged.geometry in TESTED
+                        else None,
                         self.rules,
                         (self.seed, 2, number),
                     )
