@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -112,15 +112,19 @@ class Centroids:
     vocabulary: Vocabulary
     sums: Sums
     whole: Floats
+    scale: Floats = field(init=False, repr=False)
+    """1 over the tokens of each item."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", 1 / np.maximum(self.vocabulary.n.sum(0), 1))
 
     def strength(self, features: Integers) -> Floats:
         """Return the summed size of the mean activations of some features on every item: float64, shape (n_items,).
 
         The sign of a signed SAE's feature is a convention, and two of them must not cancel.
         """
-        n = self.vocabulary.n.sum(0)
-        found = np.zeros(len(n))
-        add_means(self.sums.indptr, self.sums.slots, self.sums.values, features, 1 / np.maximum(n, 1), found)
+        found = np.zeros(len(self.scale))
+        add_means(self.sums.indptr, self.sums.slots, self.sums.values, features, self.scale, found)
         return found
 
     def about(
