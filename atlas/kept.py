@@ -7,7 +7,6 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from importlib import metadata
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Self
 
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from atlas.artifacts import Run, Spec
 from atlas.files import canonical, read_arrays, write_arrays, write_json
+from atlas.version import __version__
 
 logger = logging.getLogger("atlas")
 
@@ -71,7 +71,7 @@ class Kept:
             "parameters": dict(spec.parameters),
             "format": spec.format_version,
             "inputs": {name: run.artifact(name).digest for name in spec.inputs},
-            "program": metadata.version("feature-atlas"),
+            "program": __version__,
         }
         if _read(self.room / _KEY) != json.loads(canonical(key)):
             shutil.rmtree(directory)

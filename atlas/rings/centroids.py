@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,18 @@ class Vocabulary:
                     slot[one] = slot[some[0]]
         item = slot[of_token]
         return cls(tuple(names), item, half, _tokens(item, half, len(names)))
+
+    def tokens_of(self, items: Integers) -> Integers:
+        """Return the tokens of some items: int64, ascending."""
+        order, starts = self._by_item
+        return np.sort(np.concatenate([order[starts[item] : starts[item + 1]] for item in items.tolist()]))
+
+    @cached_property
+    def _by_item(self) -> tuple[Integers, Integers]:
+        """The tokens of one item after the other, and where those of each begin."""
+        on = np.flatnonzero(self.item >= 0)
+        starts = np.concatenate([[0], np.cumsum(self.n.sum(0))])
+        return on[np.argsort(self.item[on], kind="stable")], starts
 
     def regrouped(self, group: Integers, names: Sequence[str]) -> Vocabulary:
         """Return the vocabulary with items joined: `group` is the new number of each, -1 for one left out."""

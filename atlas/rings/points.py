@@ -76,16 +76,15 @@ def permuted_points(
     more dimensions than there are features: all that is asked of the points are distances and angles.
     """
     vocabulary = known.vocabulary
-    tokens = np.flatnonzero(np.isin(vocabulary.item, candidate.items))
+    tokens = vocabulary.tokens_of(candidate.items)
     label = np.searchsorted(candidate.items, vocabulary.item[tokens])
     half = vocabulary.half[tokens]
-    place = np.full(len(vocabulary.item), -1, np.int64)
-    place[tokens] = np.arange(len(tokens))
     rows, columns, values = [], [], []
     for column, feature in enumerate(candidate.features.tolist()):
         own, activations = fired(feature)
-        on = place[own] >= 0
-        rows.append(place[own[on]])
+        place = np.searchsorted(tokens, own)
+        on = tokens[np.minimum(place, len(tokens) - 1)] == own
+        rows.append(place[on])
         columns.append(np.full(int(on.sum()), column))
         values.append(activations[on])
     row, member, value = (np.concatenate(parts) for parts in (rows, columns, values))
