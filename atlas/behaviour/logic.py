@@ -296,6 +296,13 @@ def _of_feature(indptr, rows, pairs_indptr, columns, joint, own, others, place, 
         for at, x in enumerate(here):
             for y in here[at + 1 :]:
                 triple[x, y] += 1
+    return _tallied(indptr, pairs_indptr, columns, joint, others, len(own), with_c, triple)
+
+
+@numba.njit(cache=True, nogil=True)
+def _tallied(indptr, pairs_indptr, columns, joint, others, n_own, with_c, triple):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return pairs i < j of others, and the seven counts of each; joint firings of the two are looked up."""
+    k = len(others)
     i, j = np.empty(k * (k - 1) // 2, np.int64), np.empty(k * (k - 1) // 2, np.int64)
     counts, at = np.empty((len(i), 7), np.int64), 0
     for x in range(k):
@@ -307,7 +314,7 @@ def _of_feature(indptr, rows, pairs_indptr, columns, joint, own, others, place, 
             if place_of < high and columns[place_of] == g:
                 found = joint[place_of]
             i[at], j[at] = x, y
-            counts[at] = (indptr[f + 1] - indptr[f], indptr[g + 1] - indptr[g], len(own), found, with_c[x], with_c[y],
+            counts[at] = (indptr[f + 1] - indptr[f], indptr[g + 1] - indptr[g], n_own, found, with_c[x], with_c[y],
                           triple[x, y])  # fmt: skip
             at += 1
     return i, j, counts
