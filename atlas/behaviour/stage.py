@@ -35,6 +35,7 @@ from atlas.replication import REPLICATION
 from atlas.replication.claims import Claims, Community
 from atlas.schema.behaviour_fields import SHIFT_Q
 from atlas.shapes import STRUCTURE
+from atlas.threads import one_thread
 from atlas.tracking import Track, untracked
 
 BEHAVIOUR = "56-behaviour"
@@ -80,7 +81,7 @@ def behave(
         firings = Firings(run.artifact(ACTIVATIONS).path)
         firings.require_index()
         results: dict[str, Any] = {}
-        with Kept(directory, run, spec) as kept:
+        with one_thread(), Kept(directory, run, spec) as kept:
             work = _Work(run, firings, criteria, seed, track, kept)
             for part in (work.verdicts, work.logic, work.interference, work.means):
                 results |= kept.part(part.__name__, partial(part, directory))

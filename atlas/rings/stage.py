@@ -25,6 +25,7 @@ from atlas.rings.columns import Row, write_manifolds
 from atlas.rings.geometry import places
 from atlas.rings.judging import TESTED, Geometry, Judged, measure, meets, named, tried
 from atlas.rings.points import Candidate, distinct_members, item_points, member_points, permuted_points, rows_of
+from atlas.threads import one_thread
 from atlas.tracking import Track, untracked
 
 logger = logging.getLogger("atlas")
@@ -66,7 +67,7 @@ def rings(run: Run, *, rules: Rules | None = None, seed: int = 0, track: Track =
     spec = Spec(RINGS, {**asdict(rules), "seed": seed}, _INPUTS)
 
     def compute(directory: Path) -> dict[str, Any]:
-        with Kept(directory, run, spec) as kept:
+        with one_thread(), Kept(directory, run, spec) as kept:
             return _Work(run, rules, seed, track, kept).write(directory)
 
     return run.produce(spec, compute, resume=True)
