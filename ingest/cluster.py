@@ -303,6 +303,7 @@ def _local(workers: int) -> Iterator[LocalCluster]:
             tempfile.TemporaryDirectory() as folder,
             distributed.LocalCluster(
                 n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # else 8787, and a warning if that is taken
                 memory_limit=None, silence_logs=logging.CRITICAL, local_directory=folder,
             ) as cluster,
         ):  # fmt: skip

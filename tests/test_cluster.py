@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -116,10 +117,17 @@ def test_a_worker_killed_in_the_middle_changes_nothing(
 
 
 def test_local_processes_give_the_same_bytes_by_command(run: Run, prepared: Path) -> None:
-    """`--scheduler local:2` starts and ends its own; nothing of it is left, and nothing is said but progress."""
+    """`--scheduler local:2` starts and ends its own; nothing of it is left, and nothing is said but progress.
+
+    Also where another cluster, or whatever else, has the port that Dask takes for its pages.
+    """
     run.__exit__()
     words = [*ATLAS, "ingest", "counts", "--run", str(run.path), "--scheduler", "local:2", "--json"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    with socket.socket() as taken:
+        with contextlib.suppress(OSError):  # it is taken already
+            taken.bind(("127.0.0.1", 8787))
+            taken.listen()
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["n_tokens"] == N_SHARDS * 3000
     assert content(run.path / COUNTS) == content(prepared / COUNTS)
