@@ -51,17 +51,17 @@ def reset_peak() -> bool:
     return True
 
 
-def peak_memory() -> int:
-    """Return the most memory that this process had, in bytes; what it has now where the system keeps no peak.
+def peak_memory(pid: int | None = None) -> int:
+    """Return the most memory that a process (this one) had, in bytes; what it has now where the system keeps no peak.
 
-    Of this process alone: what `getrusage` says starts at the peak of the process that started it.
+    Of that process alone: what `getrusage` says starts at the peak of the process that started it.
     """
-    status = Path("/proc/self/status")
+    status = Path(f"/proc/{pid or 'self'}/status")
     if status.exists():
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-    return int(psutil.Process().memory_info().rss)
+    return int(psutil.Process(pid).memory_info().rss)
 
 
 def _tool_versions() -> dict[str, str]:

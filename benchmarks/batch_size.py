@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 
 from atlas.ingest.models import load_model
+from atlas.measured import peak_memory
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
         for first in range(0, len(windows), batch):
             model.activations_at(hook, windows[first : first + batch])
         n_tokens = sum(map(len, windows))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        peak = peak_memory() // 2**20
         rates = [n_tokens / (now - then) for now, then in
                  ((time.perf_counter(), wall), (time.process_time(), processor))]
         print(f"{batch:3d} windows: {rates[0]:6.0f} tokens/s, {rates[1]:6.0f} a processor second, {peak} MB")

@@ -32,6 +32,7 @@ from atlas.association.testing import Gates
 from atlas.communities.stage import DECODER_TREE, backbone
 from atlas.files import write_arrays, write_table
 from atlas.firings import Firings, Shard, build_index, write_entropy, write_shard
+from atlas.measured import peak_memory
 from atlas.schema import TABLES, Field
 from atlas.schema.fields import LEVELS
 from atlas.shapes import Rules
@@ -360,20 +361,21 @@ def watched(command: Sequence[str]) -> tuple[float, float, float, int]:
     The peak counts pages of mapped files, which the system takes back when it needs them; what is left without them is
     looked at twenty times a second, and a short peak may be missed.
     """
-    started, own = time.perf_counter(), 0
+    started, peak, own = time.perf_counter(), 0, 0
     one = dict.fromkeys(("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | one)
     watch, ended = psutil.Process(process.pid), 0
     while not ended:
         ended, status, usage = os.wait4(process.pid, os.WNOHANG)
-        with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error, OSError):  # it has ended meanwhile
             memory = watch.memory_info()
+            peak = max(peak, peak_memory(process.pid))
             own = max(own, memory.rss - memory.shared)
         time.sleep(0.05)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise click.ClickException(f"{' '.join(command)}: {process.returncode}")
-    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, own
+    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, peak / 2**20, own
 
 
 def used(directory: Path) -> int:
