@@ -11,7 +11,7 @@ ONE, LOW = np.uint64(1), np.uint64(63)
 _WORD = np.uint64(6)
 _FIVES, _THREES, _FIFTEENS = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333), np.uint64(0x0F0F0F0F0F0F0F0F)
 _ONES = np.uint64(0x0101010101010101)
-_1, _2, _4, _56 = np.uint64(1), np.uint64(2), np.uint64(4), np.uint64(56)
+_2, _4, _56 = np.uint64(2), np.uint64(4), np.uint64(56)
 FEW = 48
 """Keys up to which a sort by insertion is the faster one."""
 
@@ -43,13 +43,6 @@ def add(bits, token):  # type: ignore[no-untyped-def]  # pragma: no cover - comp
 
 
 @numba.njit(cache=True, nogil=True)
-def add_all(bits, tokens):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Put tokens into the set."""
-    for token in tokens:
-        add(bits, token)
-
-
-@numba.njit(cache=True, nogil=True)
 def clear_all(bits, tokens):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Empty the words of the set that hold some tokens."""
     for token in tokens:
@@ -69,7 +62,7 @@ def hits(bits, tokens, found):  # type: ignore[no-untyped-def]  # pragma: no cov
 @numba.njit(cache=True, nogil=True, inline="always")
 def population(word):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Return the number of bits of a word: int64."""
-    word = word - ((word >> _1) & _FIVES)
+    word = word - ((word >> ONE) & _FIVES)
     word = (word & _THREES) + ((word >> _2) & _THREES)
     word = (word + (word >> _4)) & _FIFTEENS
     return np.int64((word * _ONES) >> _56)

@@ -76,7 +76,7 @@ def log_in(page: Page, address: str, password: str) -> None:
     page.goto(address)
     page.get_by_test_id("password").fill(password)
     page.get_by_test_id("connect").click()
-    page.get_by_text("You are connected as user").first.wait_for(timeout=WAIT)
+    page.get_by_text("You are connected as user").first.wait_for()
 
 
 def drop(page: Page, name: str, content: bytes) -> None:
@@ -113,12 +113,12 @@ def only_what_is_asked(page: Page) -> None:
 def ask(page: Page, cypher: str) -> Answer:
     """Run a query in the classic page, and return what is shown when it has answered."""
     command(page, cypher)
-    page.get_by_test_id("frame-loaded-contents").wait_for(timeout=WAIT)
+    page.get_by_test_id("frame-loaded-contents").wait_for()
     drawing = page.get_by_text(re.compile(r"Displaying \d+ nodes, \d+ relationships"))
     streamed = page.get_by_text(re.compile(r"Started streaming \d+ records"))
-    drawing.or_(streamed).first.wait_for(timeout=WAIT)
+    drawing.or_(streamed).first.wait_for()
     if drawing.count():
-        page.locator("g.node circle").first.wait_for(timeout=WAIT)
+        page.locator("g.node circle").first.wait_for()
         nodes, relationships = (_overview(page, what) for what in ("node-label", "relationship-type"))
         drawn = [Node(color, round(2 * float(radius)), text.strip()) for color, radius, text in page.evaluate(_NODES)]
         return Answer(nodes, relationships, 0, drawn)
@@ -152,7 +152,7 @@ def newer_log_in(page: Page, address: str, password: str) -> None:
     page.get_by_label("Connection URL").fill(f"{server.hostname}:{server.port}")
     page.get_by_label("Password", exact=True).fill(password)
     page.get_by_test_id("connection-form-submit").click()
-    page.get_by_text(f"{server.hostname}:{server.port} / neo4j").wait_for(timeout=WAIT)
+    page.get_by_text(f"{server.hostname}:{server.port} / neo4j").wait_for()
 
 
 def newer_import(page: Page, listed: Path) -> dict[str, list[str]]:
@@ -179,7 +179,7 @@ def newer_run(page: Page, folder: int, name: str) -> int:
     _unfold(page, folder)
     page.get_by_label(f"Run query for {name}", exact=True).dispatch_event("click")
     overview = page.get_by_text(re.compile(r"Nodes \(\d+\)"))
-    overview.wait_for(timeout=WAIT)
+    overview.wait_for()
     return int(re.findall(r"\d+", overview.inner_text())[0])
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.marks import add_all, clear_all, has, hits, listed, marks_of, no_marks, place_of, sorted_order
+from atlas.marks import add, clear_all, has, hits, listed, marks_of, no_marks, place_of, sorted_order
 from atlas.rings import Rules
 from atlas.rings.frames import framed
 from atlas.rings.geometry import figures, random_frames, ring_statistic
@@ -66,7 +66,8 @@ def test_marks_are_a_set_in_order(some: set[int], others: set[int]) -> None:
     """Members, places and hits of a set of tokens; a set made of truth values is the same."""
     tokens, rest = (np.array(sorted(one), np.uint32) for one in (some, others))
     bits = no_marks(201)
-    add_all(bits, tokens)
+    for token in tokens:
+        add(bits, token)
     assert bits.tolist() == marks_of(np.isin(np.arange(201), tokens)).tolist()
     found, before = listed(bits)
     assert found.tolist() == tokens.tolist()
