@@ -244,9 +244,9 @@ def finish(
         The database holds another number of rows than was written.
     """
     write_directions(writer.session, rows.artifacts, rows.name, batch=writer.batch)
-    for statement in cypher.indexes():  # after the rows, each of which costs less so, and made while classes are
-        writer.one("schema", statement)
     classes = classify(driver, rows.name, database=database)
+    for statement in cypher.indexes():  # after the rows, each of which costs less so, and made while they are counted
+        writer.one("schema", statement)
     differences = _differences(driver, rows, expected, database)
     if differences:
         raise DatabaseError(

@@ -20,7 +20,8 @@ CALL (a) {
 } IN TRANSACTIONS OF 1 ROW
 WITH count(*) AS atlases
 MATCH (h:Feature {atlas: $atlas})
-// Some features a transaction: a large atlas needs no more memory than a small one.
+// Some features a transaction: a large atlas needs no more memory than a small one. Each is written by itself alone, so
+// that no transaction waits for another.
 CALL (h) {
   CALL (h) {
     // A leaf fires on fewer tokens than the hub; of two that fire as often, the higher index is the leaf.
@@ -54,7 +55,7 @@ CALL (h) {
   FOREACH (_ IN CASE WHEN shape = 'joint' THEN [1] ELSE [] END | SET h:EgoJoint)
   FOREACH (_ IN CASE WHEN shape = 'mixed' THEN [1] ELSE [] END | SET h:EgoMixed)
   RETURN shape
-} IN TRANSACTIONS OF 5000 ROWS
+} IN CONCURRENT TRANSACTIONS OF 1000 ROWS
 WITH shape, count(*) AS count
 WITH collect({shape: shape, count: count}) AS classes
 MATCH (a:Atlas {uid: $atlas})

@@ -14,7 +14,7 @@ HIDDEN = re.compile(
 _WRITES = re.compile(
     r"(?<![.:$\w])(CREATE|MERGE|SET|DELETE|DETACH|REMOVE|DROP|FOREACH|INSERT|LOAD\s+CSV)\b", re.IGNORECASE
 )
-_BATCHED = re.compile(r"\bIN\s+(?:\d+\s+CONCURRENT\s+)?TRANSACTIONS\b", re.IGNORECASE)
+_BATCHED = re.compile(r"\bIN\s+(?:(?:\d+\s+)?CONCURRENT\s+)?TRANSACTIONS\b", re.IGNORECASE)
 _PROCEDURE = re.compile(r"\bCALL\s+([A-Za-z][\w.]*)", re.IGNORECASE)
 _FOREIGN = re.compile(r"\b(apoc|gds)\.", re.IGNORECASE)
 _WORD = re.compile(r"\b(RETURN|UNION|USE)\b|[(){}\[\]]", re.IGNORECASE)
