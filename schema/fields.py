@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 FieldType = Literal["string", "integer", "float", "boolean", "list<string>", "list<float>", "list<integer>"]
@@ -40,16 +41,8 @@ class Field:
     set_by: Literal["load", "vectors", "classify"] = "load"
 
 
-def _optional(
-    name: str, type_: FieldType, meaning: str, unit: str = "", low: float | None = None, high: float | None = None
-) -> Field:
-    return Field(name, type_, meaning, unit, low, high, required=False)
-
-
-def _classified(
-    name: str, type_: FieldType, meaning: str, unit: str = "", low: float | None = None, high: float | None = None
-) -> Field:
-    return Field(name, type_, meaning, unit, low, high, required=False, set_by="classify")
+optional = partial(Field, required=False)
+_classified = partial(optional, set_by="classify")
 
 
 def named(fields: tuple[Field, ...], *names: str) -> tuple[Field, ...]:
@@ -87,7 +80,7 @@ FEATURE_FIELDS = (
     Field("mean", "float", "mean activation over the tokens on which it fires; 0 where it never does", "activation"),
     Field("max", "float", "largest activation; 0 where it never fires", "activation"),
     Field("top_tokens", "list<string>", "the vocabulary items under its strongest firings, strongest share first"),
-    _optional("neuronpedia_url", "string", "the feature's page on Neuronpedia, where its SAE has one"),
+    optional("neuronpedia_url", "string", "the feature's page on Neuronpedia, where its SAE has one"),
 )
 
 DECODER_DIRECTION = Field(
@@ -104,10 +97,10 @@ EXCLUSIVITY_FIELDS = (
     Field("enriched_pairs", "integer", "of these, significantly joint given the hub (upper tail, q = .05)",
           "pairs", low=0),
     Field("covered_leaves", "integer", "leaves that are in at least one testable pair", "features", low=0),
-    _optional("leaf_association", "float", "median over leaf pairs of log2((n_hij + .5) / (n_hi n_hj / n_h + .5)): "
-              "below 0 exclusive under the hub, above 0 joint", "bits"),
-    _optional("hub_role", "string", "`parent`: P(hub given leaf) is .8 or more for most leaves; `modifier`: for most "
-              "leaves both conditionals are below .3 and the lift is 10 or more; empty where neither, or not examined"),
+    optional("leaf_association", "float", "median over leaf pairs of log2((n_hij + .5) / (n_hi n_hj / n_h + .5)): "
+             "below 0 exclusive under the hub, above 0 joint", "bits"),
+    optional("hub_role", "string", "`parent`: P(hub given leaf) is .8 or more for most leaves; `modifier`: for most "
+             "leaves both conditionals are below .3 and the lift is 10 or more; empty where neither, or not examined"),
 )
 
 EGO_FIELDS = (
@@ -115,16 +108,16 @@ EGO_FIELDS = (
     Field("ego_size", "integer", "rarer neighbours on the backbone (the leaves)", "features", low=0),
     Field("leaf_density", "float", "edges among the leaves over all pairs of leaves", low=0, high=1),
     *(Field(f"ego_{f.name}", f.type, f.meaning, f.unit, f.low, f.high, f.required) for f in EXCLUSIVITY_FIELDS),
-    _optional("ego_basis", "string", "whether the class holds within vocabulary items, too: `contextual`, or `lexical` "
-              "where it does not (leaves that are words exclude each other for free); empty for other classes than "
-              "hub-spoke and joint"),
-    _optional("ego_coverage", "float", "sum over the leaves of n_hi, over n_h; above 1 where leaves overlap", low=0),
-    _optional("ego_hub_given_leaf", "float", "median over the leaves of P(hub given leaf)", low=0, high=1),
-    _optional("ego_family", "string", "`item` where hub and most leaves have the same top item, up to case and space "
-              "(many features for one item), `white space` or `punctuation` where all their top items are; else empty"),
-    _optional("ego_stable_cuts", "integer", "at how many of the two neighbouring edge cuts of the grid the ego "
-              "subgraph is there again (Jaccard of the leaves .5 or more) with its class; empty without a grid", "cuts",
-              low=0, high=2),
+    optional("ego_basis", "string", "whether the class holds within vocabulary items, too: `contextual`, or `lexical` "
+             "where it does not (leaves that are words exclude each other for free); empty for other classes than "
+             "hub-spoke and joint"),
+    optional("ego_coverage", "float", "sum over the leaves of n_hi, over n_h; above 1 where leaves overlap", low=0),
+    optional("ego_hub_given_leaf", "float", "median over the leaves of P(hub given leaf)", low=0, high=1),
+    optional("ego_family", "string", "`item` where hub and most leaves have the same top item, up to case and space "
+             "(many features for one item), `white space` or `punctuation` where all their top items are; else empty"),
+    optional("ego_stable_cuts", "integer", "at how many of the two neighbouring edge cuts of the grid the ego "
+             "subgraph is there again (Jaccard of the leaves .5 or more) with its class; empty without a grid", "cuts",
+             low=0, high=2),
 )
 
 EDGE_FIELDS = (
@@ -145,8 +138,8 @@ EDGE_FIELDS = (
     Field("lift", "float", "joint_count over its expectation if independent over all tokens; says same subject, not "
           "same token", low=0),
     Field("lift_d", "float", "joint_count / expected (within documents)", low=0),
-    _optional("lift_t", "float", "joint firings over expected within vocabulary items; near 1, the tokens alone "
-              "explain the pair; empty where nothing is expected", low=0),
+    optional("lift_t", "float", "joint firings over expected within vocabulary items; near 1, the tokens alone "
+             "explain the pair; empty where nothing is expected", low=0),
     Field("phi", "float", "correlation of the two firings", low=-1, high=1),
     Field("phi_d", "float", "correlation of the two firings within strata: what is left of phi without the features' "
           "rates in each", low=-1, high=1),
@@ -165,11 +158,11 @@ EDGE_FIELDS = (
     Field("p_a_given_b", "float", "share of b's firings on which a fires", low=0, high=1),
     Field("p_b_given_a", "float", "share of a's firings on which b fires", low=0, high=1),
     Field("decoder_cosine", "float", "cosine of the two decoder directions", low=-1, high=1),
-    _optional("explained_by", "integer", "index of a common neighbour on the backbone that explains a CO_OCCURS edge: "
-              "given it the two are as good as independent, as the ends of a chain are (an indirect edge); empty where "
-              "none does, and off the backbone", low=0),
-    _optional("kept_by", "string", "the rule that put the edge on the backbone of its kind: `phi`, `disparity`, "
-              "`top_k`, or `phi_d` (EXCLUDES); empty where it is not on it, which only CO_OCCURS has rows of"),
+    optional("explained_by", "integer", "index of a common neighbour on the backbone that explains a CO_OCCURS edge: "
+             "given it the two are as good as independent, as the ends of a chain are (an indirect edge); empty where "
+             "none does, and off the backbone", low=0),
+    optional("kept_by", "string", "the rule that put the edge on the backbone of its kind: `phi`, `disparity`, "
+             "`top_k`, or `phi_d` (EXCLUDES); empty where it is not on it, which only CO_OCCURS has rows of"),
 )
 EDGE_NODE_FIELDS = tuple(
     field for field in EDGE_FIELDS
@@ -186,23 +179,23 @@ CLUSTER_FIELDS = (
     Field("level", "string", "`coarse`, `middle` or `fine`; finer levels nest strictly in coarser ones"),
     Field("resolution", "float", "gamma of the constant Potts model that the level was cut at", "phi per pair", low=0),
     Field("size", "integer", "member features", "features", low=1),
-    _optional("parent", "integer", "number of the community on the next coarser level that holds this one", low=0),
-    _optional("stability", "float", "mean stability of the members over 20 seeds of Leiden: how far the method decides "
-              "the community, not whether other text would give it", low=0, high=1),
-    _optional("persistence", "float", "mean over a bootstrap of documents of the largest Jaccard index with any "
-              "community found again; empty where the corpus is one document", low=0, high=1),
+    optional("parent", "integer", "number of the community on the next coarser level that holds this one", low=0),
+    optional("stability", "float", "mean stability of the members over 20 seeds of Leiden: how far the method decides "
+             "the community, not whether other text would give it", low=0, high=1),
+    optional("persistence", "float", "mean over a bootstrap of documents of the largest Jaccard index with any "
+             "community found again; empty where the corpus is one document", low=0, high=1),
 )
 
 MEMBERSHIP_FIELDS = (
     Field("index", "integer", "index of the feature", low=0),
     Field("level", "string", "`coarse`, `middle` or `fine`"),
     Field("cluster", "integer", "number of the community within its level", low=0),
-    _optional("stability", "float", "mean over 20 seeds of Leiden: of the features that are with it here or there, the "
-              "share that is with it in both", low=0, high=1),
-    _optional("second_cluster", "integer", "number of the other community of its level to which its edges weigh most; "
-              "empty where none goes to another community", low=0),
-    _optional("second_share", "float", "share of the phi of its edges that goes there; high where a feature has two "
-              "senses, and where the other community is large", low=0, high=1),
+    optional("stability", "float", "mean over 20 seeds of Leiden: of the features that are with it here or there, the "
+             "share that is with it in both", low=0, high=1),
+    optional("second_cluster", "integer", "number of the other community of its level to which its edges weigh most; "
+             "empty where none goes to another community", low=0),
+    optional("second_share", "float", "share of the phi of its edges that goes there; high where a feature has two "
+             "senses, and where the other community is large", low=0, high=1),
 )
 
 PROFILE_FIELDS = (
@@ -213,13 +206,13 @@ PROFILE_FIELDS = (
           "resolution", high=1),
     Field("ami", "float", "mean adjusted mutual information over all pairs of 5 seeds: 1 the same communities, 0 "
           "chance", low=-1, high=1),
-    _optional("ami_below", "float", "the same with the communities at the next smaller resolution", low=-1, high=1),
-    _optional("plateau", "integer", "number of the plateau: neighbouring resolutions at which seeds agree with each "
-              "other and with the next, AMI .9 or more, and no community holds over half of the features", low=0),
-    _optional("level", "string", "`coarse`, `middle` or `fine` where the level was cut here"),
+    optional("ami_below", "float", "the same with the communities at the next smaller resolution", low=-1, high=1),
+    optional("plateau", "integer", "number of the plateau: neighbouring resolutions at which seeds agree with each "
+             "other and with the next, AMI .9 or more, and no community holds over half of the features", low=0),
+    optional("level", "string", "`coarse`, `middle` or `fine` where the level was cut here"),
 )
 
-_LIFT_T = _optional("lift_t", "float", "joint firings over expected within vocabulary items under the rule `any`; near "
+_LIFT_T = optional("lift_t", "float", "joint firings over expected within vocabulary items under the rule `any`; near "
                     "1, the tokens alone explain the pair; empty where nothing is expected", low=0)
 _ODDS_RATIO = Field("odds_ratio", "float", "Mantel-Haenszel odds ratio of the two firings within documents, half a "
                     "firing added: how much likelier one fires where the other does", low=0)
@@ -256,12 +249,12 @@ PARENT_SUMMARY_FIELDS = (
     Field("depth", "integer", "pairs on the longest way down from a root; 0 for a root", "pairs", low=0),
     Field("n_parents", "integer", "direct parents", "features", low=0),
     Field("n_children", "integer", "direct children", "features", low=0),
-    _optional("children_coverage", "float", "share of the parent's firings on which a direct child fires; empty "
-              "without children", low=0, high=1),
-    _optional("children_exclusivity", "float", "share of these on which one alone does, children that are the same "
-              "counted as one", low=0, high=1),
-    _optional("children_kind", "string", "`partition` (coverage and exclusivity .8 or more), `facets` (coverage .8 or "
-              "more, exclusivity below) or `loose` (neither, or one child)"),
+    optional("children_coverage", "float", "share of the parent's firings on which a direct child fires; empty "
+             "without children", low=0, high=1),
+    optional("children_exclusivity", "float", "share of these on which one alone does, children that are the same "
+             "counted as one", low=0, high=1),
+    optional("children_kind", "string", "`partition` (coverage and exclusivity .8 or more), `facets` (coverage .8 or "
+             "more, exclusivity below) or `loose` (neither, or one child)"),
 )
 
 SHAPE_FIELDS = (
@@ -282,32 +275,32 @@ CLUSTER_EVIDENCE_FIELDS = (
     Field("clustering", "float", "mean local clustering of the members, 0 for degree below two", low=0, high=1),
     Field("diameter", "integer", "longest shortest path inside the community", "edges", low=0),
     Field("strength", "float", "mean phi of the internal edges; 0 where there is none", low=-1, high=1),
-    _optional("weighted_density", "float", "mean phi over all pairs of members, 0 without an edge", low=0, high=1),
-    _optional("weighted_centralization", "float", "Freeman's sum over the members' sums of phi, over that of a star "
-              "whose edges all have the largest phi", low=0, high=1),
-    _optional("weighted_clustering", "float", "mean local clustering in which a triad counts by the phi of its two "
-              "edges at the member", low=0, high=1),
-    _optional("leaf_ratio", "float", "mean phi between two leaves over the mean between hub and leaf, 0 without an "
-              "edge: 0 for a star, 1 for a clique of equal weights; empty below three members", low=0),
+    optional("weighted_density", "float", "mean phi over all pairs of members, 0 without an edge", low=0, high=1),
+    optional("weighted_centralization", "float", "Freeman's sum over the members' sums of phi, over that of a star "
+             "whose edges all have the largest phi", low=0, high=1),
+    optional("weighted_clustering", "float", "mean local clustering in which a triad counts by the phi of its two "
+             "edges at the member", low=0, high=1),
+    optional("leaf_ratio", "float", "mean phi between two leaves over the mean between hub and leaf, 0 without an "
+             "edge: 0 for a star, 1 for a clique of equal weights; empty below three members", low=0),
     *EXCLUSIVITY_FIELDS,
-    _optional("template", "string", "`star`, `chain`, `ring`, `bipartite` or `core-periphery` where that ideal graph "
-              "describes the community shortest by two bits or more, else `undetermined`; empty below four members"),
-    _optional("margin_bits", "float", "bits by which the shortest template beats the next one and the random graph "
-              "with as many edges; 0 where that is the shortest, as for a clique", "bits", low=0),
-    _optional("p", "float", "share of random connected graphs with as many members and edges that are as centralized, "
-              "or more; exact up to 7 members, empty below 4", low=0, high=1),
-    _optional("q", "float", "Benjamini-Hochberg adjusted p over the distinct communities that have one", low=0,
-              high=1),
-    _optional("chance", "float", "share of all connected graphs with as many members, up to 7, that have the class; "
-              "hub-spoke and star-like count as one", low=0, high=1),
-    _optional("stable_cuts", "integer", "edge cuts, of five from .8 to 1.2 times the backbone's, at which the same "
-              "members have the same class (a star: and the same hub)", "cuts", low=0, high=5),
-    _optional("stable_cells", "integer", "neighbouring cells of the grid, of up to eight, in which the community is "
-              "there again (best Jaccard .5 or more) with its class; empty without a grid", "cells", low=0, high=8),
-    _optional("peer_hub_spoke", "float", "hub-spoke score of Clarke, Bhatnagar and Bloom (2024), for comparison", low=0,
-              high=1),
-    _optional("peer_strongly_connected", "float", "their score for strongly connected", low=0, high=1),
-    _optional("peer_linear", "float", "their score for linear", low=0, high=1),
+    optional("template", "string", "`star`, `chain`, `ring`, `bipartite` or `core-periphery` where that ideal graph "
+             "describes the community shortest by two bits or more, else `undetermined`; empty below four members"),
+    optional("margin_bits", "float", "bits by which the shortest template beats the next one and the random graph "
+             "with as many edges; 0 where that is the shortest, as for a clique", "bits", low=0),
+    optional("p", "float", "share of random connected graphs with as many members and edges that are as centralized, "
+             "or more; exact up to 7 members, empty below 4", low=0, high=1),
+    optional("q", "float", "Benjamini-Hochberg adjusted p over the distinct communities that have one", low=0,
+             high=1),
+    optional("chance", "float", "share of all connected graphs with as many members, up to 7, that have the class; "
+             "hub-spoke and star-like count as one", low=0, high=1),
+    optional("stable_cuts", "integer", "edge cuts, of five from .8 to 1.2 times the backbone's, at which the same "
+             "members have the same class (a star: and the same hub)", "cuts", low=0, high=5),
+    optional("stable_cells", "integer", "neighbouring cells of the grid, of up to eight, in which the community is "
+             "there again (best Jaccard .5 or more) with its class; empty without a grid", "cells", low=0, high=8),
+    optional("peer_hub_spoke", "float", "hub-spoke score of Clarke, Bhatnagar and Bloom (2024), for comparison", low=0,
+             high=1),
+    optional("peer_strongly_connected", "float", "their score for strongly connected", low=0, high=1),
+    optional("peer_linear", "float", "their score for linear", low=0, high=1),
     Field("top_tokens", "list<string>", "the vocabulary items under its members' strongest firings"),
 )
 
@@ -323,9 +316,9 @@ PEER_CLUSTER_FIELDS = (
     Field("peer_hub_spoke", "float", "hub-spoke score of Clarke, Bhatnagar and Bloom (2024)", low=0, high=1),
     Field("peer_strongly_connected", "float", "their score for strongly connected", low=0, high=1),
     Field("peer_linear", "float", "their score for linear", low=0, high=1),
-    _optional("highest_score", "string", "which of the three is highest, the first where two are equal: "
-              "`peer_hub_spoke`, `peer_strongly_connected` or `peer_linear`; empty below four members, where star, "
-              "clique and chain are not three graphs"),
+    optional("highest_score", "string", "which of the three is highest, the first where two are equal: "
+             "`peer_hub_spoke`, `peer_strongly_connected` or `peer_linear`; empty below four members, where star, "
+             "clique and chain are not three graphs"),
     Field("shape", "string", "class of the same graph here, by topology alone"),
 )
 
@@ -360,7 +353,7 @@ ATLAS_FIELDS = (
     Field("digest", "string", "sha256 over the manifests that the atlas was loaded from"),
     Field("complete", "boolean", "whether the load reached its end"),
     Field("model", "string", "the language model"),
-    _optional("release", "string", "the SAE's release, where it has one"),
+    optional("release", "string", "the SAE's release, where it has one"),
     Field("sae_id", "string", "the SAE within its release, or the folder that it was loaded from"),
     Field("hook_name", "string", "where in the model the SAE reads"),
     Field("d_sae", "integer", "features of the SAE", "features", low=1),
@@ -372,28 +365,28 @@ ATLAS_FIELDS = (
     Field("n_pairs_tested", "integer", "all pairs of alive features, those never seen included", "pairs", low=0),
     Field("n_significant", "integer", "CO_OCCURS pairs that pass the test and the effect gates", "pairs", low=0),
     Field("n_edges", "integer", "CO_OCCURS edges on the backbone", "edges", low=0),
-    _optional("control", "string", "the built-in null that the run was repeated on: `permute`, `shift` or `none`"),
-    _optional("control_significant", "integer", "CO_OCCURS pairs that pass on that copy under its own test", "pairs",
-              low=0),
-    _optional("resolutions", "list<float>", "gamma of the coarse, the middle and the fine level", "phi per pair",
-              low=0),
-    _optional("level_stability", "list<float>", "mean adjusted mutual information over all pairs of 20 seeds of "
-              "Leiden, by level", low=-1, high=1),
-    _optional("decoder_compared", "integer", "features whose decoder directions were compared with the communities",
-              "features", low=0),
-    _optional("decoder_ami", "list<float>", "adjusted mutual information of each level with the tree of decoder "
-              "directions; empty for fewer than three features", low=-1, high=1),
-    _optional("decoder_ami_null", "list<float>", "the highest of 20 trees of random directions of the same mean and "
-              "covariance, by level", low=-1, high=1),
-    _optional("decoder_p", "list<float>", "share of these trees that reach `decoder_ami`, the real one counted in, by "
-              "level; 1/21 at least", low=0, high=1),
-    _optional("peer_cut", "float", "smallest Jaccard index of the edges of `:PeerCluster`; empty where the run has no "
-              "`45-peer`", low=0, high=1),
-    _optional("peer_largest", "integer", "features of the largest `:PeerCluster`", "features", low=1),
-    _optional("peer_in_range", "boolean", "whether these are 150 to 200, at which Clarke, Bhatnagar and Bloom (2024) "
-              "stop; if not, no cut of theirs gave as many, and `peer_cut` is the closest"),
-    _optional("empirical_fdr", "float", "CO_OCCURS pairs of that copy that pass the real run's cut and gates, over "
-              "the real ones", low=0),
+    optional("control", "string", "the built-in null that the run was repeated on: `permute`, `shift` or `none`"),
+    optional("control_significant", "integer", "CO_OCCURS pairs that pass on that copy under its own test", "pairs",
+             low=0),
+    optional("resolutions", "list<float>", "gamma of the coarse, the middle and the fine level", "phi per pair",
+             low=0),
+    optional("level_stability", "list<float>", "mean adjusted mutual information over all pairs of 20 seeds of "
+             "Leiden, by level", low=-1, high=1),
+    optional("decoder_compared", "integer", "features whose decoder directions were compared with the communities",
+             "features", low=0),
+    optional("decoder_ami", "list<float>", "adjusted mutual information of each level with the tree of decoder "
+             "directions; empty for fewer than three features", low=-1, high=1),
+    optional("decoder_ami_null", "list<float>", "the highest of 20 trees of random directions of the same mean and "
+             "covariance, by level", low=-1, high=1),
+    optional("decoder_p", "list<float>", "share of these trees that reach `decoder_ami`, the real one counted in, by "
+             "level; 1/21 at least", low=0, high=1),
+    optional("peer_cut", "float", "smallest Jaccard index of the edges of `:PeerCluster`; empty where the run has no "
+             "`45-peer`", low=0, high=1),
+    optional("peer_largest", "integer", "features of the largest `:PeerCluster`", "features", low=1),
+    optional("peer_in_range", "boolean", "whether these are 150 to 200, at which Clarke, Bhatnagar and Bloom (2024) "
+             "stop; if not, no cut of theirs gave as many, and `peer_cut` is the closest"),
+    optional("empirical_fdr", "float", "CO_OCCURS pairs of that copy that pass the real run's cut and gates, over "
+             "the real ones", low=0),
     Field("firing_rule", "string", "when a feature counts as firing: `any`"),
     Field("phi_cut", "float", "smallest phi on the backbone", low=-1, high=1),
     Field("parameters", "string", "every parameter of every stage, as JSON"),
