@@ -233,17 +233,19 @@ def test_the_p_value_of_an_order_is_exact_for_few_items(turned: int) -> None:
 
 
 def test_claims_are_judged_against_what_was_planted() -> None:
-    """A ring found, one missed, a line called ring, and a claim of items that are not planted together."""
+    """A ring found, one missed, a line called ring, a part of a ring, and items that are not planted together."""
     planted = (
         PlantedManifold("ring", (1, 2, 3, 4)),
-        PlantedManifold("ring", (5, 6, 7, 8)),
+        PlantedManifold("ring", tuple(range(20, 34))),
         PlantedManifold("line", (9, 10, 11)),
     )
     claims = [("ring", frozenset({"w1", "w2", "w3"})), ("ring", frozenset({"w9", "w10", "w11"})),
-              ("arc", frozenset({"w5", "w9", "w30"}))]  # fmt: skip
+              ("arc", frozenset({"w20", "w9", "w40"})), ("arc", frozenset({"w20", "w21", "w22", "w23", "w40"})),
+              ("simplex", frozenset({"w40", "w41"}))]  # fmt: skip
     assert judge_claims(planted, claims) == {
         "manifolds: ring": (1, 2), "manifolds: line": (0, 1), "manifolds: line called ring": (1, 1),
-        "manifolds: other claims": (1.0, 1),
+        "manifolds: ring claims that are one": (1, 2), "manifolds: arc claims that are one": (0, 2),
+        "manifolds: claims of a part": (1, 4), "manifolds: claims of items not planted together": (1, 4),
     }  # fmt: skip
 
 

@@ -135,7 +135,7 @@ def test_chains_and_rings_are_named_as_often_as_their_rule_allows(card: Card, sh
         ("W11 + background", "any claim", 0.0),
         *(("W5", f"manifolds: {name} called ring", 0.0) for name in ("simplex", "line", "arc", "helix")),
         ("W5", "manifolds: shuffled claims", 0.0),
-        ("W5", "manifolds: other claims", 0.0),
+        ("W5", "manifolds: claims of items not planted together", 0.0),
     ],
 )
 def test_what_is_not_there_is_not_claimed(card: Card, case: str, name: str, high: float) -> None:

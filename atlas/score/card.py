@@ -64,6 +64,7 @@ GOALS = (
     Goal("ancestors: recall", "at least", 0.97, ("W4",)),
     Goal("manifolds: ring", "at least", 0.95, ("W5",)),
     *(Goal(f"manifolds: {name} called ring", "at most", 0.05, ("W5",)) for name in ("simplex", "line", "arc", "helix")),
+    Goal("manifolds: claims of items not planted together", "at most", 0.05, ("W5",)),
     Goal("manifolds: shuffled claims", "at most", 0.05, ("W5",)),
     Goal("magnitude: false multi-peak", "at most", 0.03, ("W6",)),
     Goal("magnitude: multi-peak", "at least", 0.85, ("W6",)),

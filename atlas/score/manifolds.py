@@ -28,6 +28,8 @@ FIRES, SPREAD = 0.9, 0.35
 """Probability of firing where the response is positive; standard deviation of the logarithm of an activation."""
 FOUND = 0.5
 """Jaccard index of the items from which a manifold is the planted one."""
+PART = 0.8
+"""Share of a claim's items in one manifold from which it is a part of that: six neighbours on a ring are an arc."""
 SIZES: dict[str, tuple[int, ...]] = {
     "ring": (6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16),
     "simplex": (6, 8, 12, 16),
@@ -143,8 +145,9 @@ def manifold_counts(directory: Path, *, seed: int, background: bool, small: bool
     """Return how many manifolds of each geometry are called so, and how many rings are claimed that are none.
 
     `manifolds: ring` and its like are recall; `manifolds: simplex called ring` and its like are over the planted ones
-    of that geometry; `manifolds: other claims` counts worlds in which a geometry is claimed of items that are not
-    planted together; `manifolds: shuffled claims` those in which the search on shuffled firings claims any.
+    of that geometry; `manifolds: ring claims that are one` and its like are precision. Most items of a `claim of a part`
+    are some of one manifold's; `claims of items not planted together` are all others that are no planted manifold.
+    `manifolds: shuffled claims` counts worlds in which the search on shuffled firings claims any.
     """
     planted, drawn, directions = drawn_world(seed, background=background, small=small)
     with Run(directory) as run:
@@ -166,20 +169,29 @@ def manifold_counts(directory: Path, *, seed: int, background: bool, small: bool
 
 
 def judge_claims(planted: tuple[PlantedManifold, ...], claims: list[tuple[str, frozenset[str]]]) -> Counts:
-    """Return recall by geometry, other geometries called ring, and claims of items that are not planted together."""
+    """Return recall by geometry, other geometries called ring, and what is right of the claims themselves."""
     hits: dict[str, list[int]] = {}
     known = [frozenset(f"w{item}" for item in one.items) for one in planted]
-    for one, items in zip(planted, known, strict=True):
-        called = {geometry for geometry, own in claims if len(own & items) >= FOUND * len(own | items)}
-        own = hits.setdefault(f"manifolds: {one.geometry}", [0, 0])
-        own[0] += one.geometry in called
+
+    def add(name: str, hit: bool) -> None:
+        own = hits.setdefault(f"manifolds: {name}", [0, 0])
+        own[0] += hit
         own[1] += 1
+
+    for one, items in zip(planted, known, strict=True):
+        called = {geometry for geometry, own in claims if _jaccard(own, items) >= FOUND}
+        add(one.geometry, one.geometry in called)
         if one.geometry != "ring":
-            false = hits.setdefault(f"manifolds: {one.geometry} called ring", [0, 0])
-            false[0] += "ring" in called
-            false[1] += 1
-    strange = [geometry for geometry, own in claims if geometry in TESTED
-               and not any(len(own & items) >= FOUND * len(own | items) for items in known)]  # fmt: skip
-    return {name: (hit, trials) for name, (hit, trials) in hits.items()} | {
-        "manifolds: other claims": (float(bool(strange)), 1)
-    }
+            add(f"{one.geometry} called ring", "ring" in called)
+    for geometry, own in claims:
+        if geometry in TESTED:
+            alike = [one.geometry for one, items in zip(planted, known, strict=True) if _jaccard(own, items) >= FOUND]
+            part = not alike and max(len(own & items) for items in known) >= PART * len(own)
+            add(f"{geometry} claims that are one", geometry in alike)
+            add("claims of a part", part)
+            add("claims of items not planted together", not alike and not part)
+    return {name: (hit, trials) for name, (hit, trials) in hits.items()}
+
+
+def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+    return len(one & other) / len(one | other)
