@@ -145,8 +145,8 @@ def manifold_counts(directory: Path, *, seed: int, background: bool, small: bool
     """Return how many manifolds of each geometry are called so, and how many rings are claimed that are none.
 
     `manifolds: ring` and its like are recall; `manifolds: simplex called ring` and its like are over the planted ones
-    of that geometry; `manifolds: ring claims that are one` and its like are precision. Most items of a `claim of a part`
-    are some of one manifold's; `claims of items not planted together` are all others that are no planted manifold.
+    of that geometry; `manifolds: ring claims that are one` and its like are precision. Of a claim of a part most items
+    are some of one manifold's; claims of items not planted together are all others that are no planted manifold.
     `manifolds: shuffled claims` counts worlds in which the search on shuffled firings claims any.
     """
     planted, drawn, directions = drawn_world(seed, background=background, small=small)
