@@ -86,7 +86,10 @@ GOALS = (
     Goal("verdicts: false composition", "at most", 0.02, ("W12",)),
     Goal("verdicts: false ambiguity", "at most", 0.02, ("W12",)),
 )
-SINGLE = ("any ", "stars", "cliques", "shapes", "verdicts", "manifolds", "magnitude", "peaks", "entropy")
+SINGLE = (
+    "any ", "stars", "cliques", "shapes", "verdicts", "manifolds", "magnitude", "peaks", "entropy",
+    "absorption, independent: any candidate",
+)  # fmt: skip
 """Figures whose trials are independent of each other: Wilson's interval. The others resample worlds."""
 
 
