@@ -165,7 +165,11 @@ def test_a_card_says_its_figures_in_all_three_forms(card: Card) -> None:
     assert "Small worlds, which say less; 2 seeds" in text
     assert text.count("### Shapes with edge noise, as called by the ") == 2
     assert f"| clique | {card.confusion['peer']['clique']['clique']} |" in text.replace(" 0 |", "")
-    bars = [one for one in ET.fromstring(as_svg(card)).iter() if one.tag.endswith("rect")]
+    drawn = list(ET.fromstring(as_svg(card)).iter())
+    labels = [one for one in drawn if one.get("text-anchor") == "end"]
+    assert labels
+    assert all(5.2 * len(one.text or "") <= float(one.attrib["x"]) for one in labels)  # a letter of 12 points is 5 wide
+    bars = [one for one in drawn if one.tag.endswith("rect")]
     assert len(bars) == len(goals) + 1  # and the ground
 
 

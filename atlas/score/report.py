@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 
 from atlas.score.card import Card, Figure
 
-ROW, LEFT, WIDTH, MARGIN = 20, 330, 420, 24
+ROW, LEFT, WIDTH, MARGIN = 20, 370, 420, 24
 HEADINGS = {"verdicts": "Verdicts on planted sets"}
 BAR, MISSED, INK = "#4c9a6a", "#c9584c", "#222"
 
