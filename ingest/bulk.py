@@ -100,7 +100,7 @@ def bulk_load(rows: Rows, home: Path | str | None = None) -> tuple[Receipt, Targ
         constrain(writer)
         for label, unsaid in files.unsaid.items():
             writer.write(f"lists of {label}", cypher.set_properties(label), unsaid, total=len(unsaid))
-        receipt = finish(driver, writer, rows, expected, {}, started, database=target.database)
+        receipt = finish(driver, writer, rows, expected, {}, started, database=target.database, alone=True)
     return receipt, target
 
 

@@ -26,9 +26,11 @@ from atlas.errors import DatabaseError, InputError
 from atlas.ingest.bulk import bulk_run, check_managed
 from atlas.ingest.bulk_csv import DELIMITER, LONGEST
 from atlas.ingest.connection import managed_target, open_driver
-from atlas.ingest.graph import load
+from atlas.ingest.graph import finish, load, open_session
 from atlas.ingest.graph_drop import drop
+from atlas.ingest.graph_rows import Rows
 from atlas.ingest.graph_sources import artifacts_of
+from atlas.ingest.graph_write import Writer
 from atlas.ingest.server import launch
 from atlas.ingest.server.archive import dump, restore
 from atlas.ingest.server.beside import Beside, beside, replace, settle
@@ -135,6 +137,20 @@ def test_an_import_equals_a_load(own_home, run_directory, driver):
     assert receipt.rows["Edge"] == 624
     assert not list((own_home / "run").glob("beside"))
     empty(driver)
+
+
+@pytest.mark.neo4j
+@pytest.mark.parametrize(("name", "said"), [("Feature", "nodes"), ("CO_OCCURS", "relationships")])
+def test_an_import_that_lost_a_row_is_no_atlas(own_home, run_directory, name, said):
+    """The whole database is what was imported: one row fewer in it than was sent is an error, and said by number."""
+    with Run(run_directory) as run:
+        rows = Rows(artifacts_of(run), "planted")
+    expected = rows.expected()
+    expected[name] += 1
+    with opened(own_home) as other, open_session(other, None) as session:
+        writer = Writer(session, batch=100)
+        with pytest.raises(DatabaseError, match=rf"after loading: \d+ {said}, expected \d+$"):
+            finish(other, writer, rows, expected, {}, 0.0, alone=True)
 
 
 def test_the_files_say_every_type_of_the_schema():
