@@ -16,7 +16,7 @@ from atlas.errors import DatabaseError, InputError
 from atlas.files import write_json
 from atlas.ingest.directions import write_directions
 from atlas.ingest.graph_links import link, unlink
-from atlas.ingest.graph_room import Size, check_room
+from atlas.ingest.graph_room import Size, check_room, size_held, size_of
 from atlas.ingest.graph_rows import Rows, as_lists, as_maps
 from atlas.ingest.graph_sources import artifacts_of
 from atlas.ingest.graph_tables import LINKS, NODE_TABLES
@@ -356,10 +356,7 @@ def _differences(driver: neo4j.Driver, rows: Rows, expected: Mapping[str, int], 
 
 def _differences_in_all(writer: Writer, expected: Mapping[str, int]) -> list[str]:
     """Return a phrase where the whole database holds another number of nodes or of relationships."""
-    linked = sum(count for name, count in expected.items() if name in RELATIONSHIPS)
-    wanted = {"nodes": sum(expected.values()) - linked, "relationships": linked}
-    found = {what: writer.one(what, f"MATCH {pattern} RETURN count(x) AS count")[0]["count"]
-             for what, pattern in (("nodes", "(x)"), ("relationships", "()-[x]->()"))}  # fmt: skip
+    found, wanted = asdict(size_held(writer)), asdict(size_of(expected))
     return [f"{found[what]} {what}, expected {count}" for what, count in wanted.items() if found[what] != count]
 
 

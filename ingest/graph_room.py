@@ -98,12 +98,12 @@ def check_room(
     DatabaseError
         The limits would be passed.
     """
-    held = Size(*(writer.one("counts", f"MATCH {all_} RETURN count(*) AS count")[0]["count"] for all_ in _ALL))
+    held = size_held(writer)
     counts = execute(driver, find("counts"), {"atlas": rows.name}, database=database).rows
-    own = _size({str(what): int(count) for _, what, count in counts})
+    own = size_of({str(what): int(count) for _, what, count in counts})
     loaded = writer.one("Atlas", _LOADED)
     others = {row["name"] for row in loaded if row["complete"] and row["name"] != rows.name}
-    coming = _size(expected) + _ties(artifacts, others)
+    coming = size_of(expected) + _ties(artifacts, others)
     phi_cut = artifacts["30-edges"].results.get("phi_cut")
     refuse_beyond(limits, held=held, own=own, coming=coming, name=rows.name, phi_cut=phi_cut)
     replaced = any(row["name"] == rows.name and row["digest"] != rows.digest for row in loaded)
@@ -131,7 +131,12 @@ def refuse_beyond(
     )
 
 
-def _size(counts: Mapping[str, int]) -> Size:
+def size_held(writer: Writer) -> Size:
+    """Return how much the whole database is, by what it has counted itself."""
+    return Size(*(writer.one("counts", f"MATCH {all_} RETURN count(*) AS count")[0]["count"] for all_ in _ALL))
+
+
+def size_of(counts: Mapping[str, int]) -> Size:
     """Return the sums of nodes by label and relationships by type; classes, which are labels too, count once."""
     return Size(
         sum(count for what, count in counts.items() if what in NODES),

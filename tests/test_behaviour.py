@@ -26,7 +26,7 @@ from atlas.behaviour.pairs import pair_strengths
 from atlas.behaviour.verdicts import verdict
 from atlas.counting.counts import PairCounts
 from atlas.firings import Firings
-from atlas.marks import no_marks
+from atlas.marks import listed, no_marks
 from atlas.score.readings import planted_readings
 
 LENGTH = 200
@@ -49,7 +49,7 @@ def dense(half: HeldOut) -> np.ndarray[Any, Any]:
     for feature in range(half.firings.d_sae):
         rows, values = half.firings.contexts_of(feature)
         found[rows, feature] = values
-    found[~half.on] = 0
+    found[np.setdiff1d(np.arange(len(found)), listed(half.marks)[0])] = 0
     return found
 
 

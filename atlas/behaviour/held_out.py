@@ -31,8 +31,8 @@ class HeldOut:
         Of the whole run.
     activations : float32, shape (nnz,)
         In the order of `firings.rows`.
-    on : bool, shape (n_tokens,)
-        Whether the token is in a document of the half.
+    marks : uint64
+        The tokens that are in a document of the half, a bit each (`atlas.marks`).
     learned : bool, shape (n_tokens,)
         Whether its document is one of those, every second of the half, that what an item predicts is learned on.
     item : int32, shape (n_tokens,)
@@ -49,7 +49,7 @@ class HeldOut:
 
     firings: Firings
     activations: npt.NDArray[np.float32]
-    on: npt.NDArray[np.bool_]
+    marks: Bits = field(repr=False)
     learned: npt.NDArray[np.bool_]
     item: npt.NDArray[np.int32]
     place: npt.NDArray[np.float32]
@@ -59,8 +59,6 @@ class HeldOut:
     n_tokens: int = field(init=False)
     """Tokens of the half."""
     n_items: int = field(init=False)
-    marks: Bits = field(init=False, repr=False)
-    """The same as `on`, a bit a token."""
 
     @classmethod
     def of(
@@ -88,13 +86,12 @@ class HeldOut:
         before = position if window is None else position % window
         count = _count(firings.indptr, np.asarray(firings.rows), on)
         activations = map_arrays(firings.directory / BY_FEATURE)["activations"]
-        return cls(firings, activations, on, learned, item, np.log2(1 + before).astype(np.float32), stratum,
+        return cls(firings, activations, marks_of(on), learned, item, np.log2(1 + before).astype(np.float32), stratum,
                    np.bincount(stratum, minlength=1), count)  # fmt: skip
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "n_tokens", int(self.on.sum()))
+        object.__setattr__(self, "n_tokens", int(np.bitwise_count(self.marks).sum()))
         object.__setattr__(self, "n_items", int(self.item.max(initial=-1)) + 1)
-        object.__setattr__(self, "marks", marks_of(self.on))
 
 
 @dataclass(frozen=True)

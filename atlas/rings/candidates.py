@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,7 +186,7 @@ def item_sets(
     holders: dict[int, list[int]] = {}  # of each item, which of those kept have it
     for key in ranked:
         near = sorted({number for item in key for number in holders.get(item, ())})
-        like = next((names[one] for one in near if _jaccard(key, names[one]) >= rules.min_overlap), key)
+        like = next((names[one] for one in near if jaccard(key, names[one]) >= rules.min_overlap), key)
         if like not in kept:
             for item in like:
                 holders.setdefault(item, []).append(len(names))
@@ -214,6 +214,7 @@ def _plateau(strength: npt.NDArray[np.float64], rules: Rules) -> tuple[Integers,
     return np.sort(order[: best + 1]), float(drop[best]) if best >= 0 else 0.0
 
 
-def _jaccard(some: Sequence[int], others: Sequence[int]) -> float:
+def jaccard(some: Collection[object], others: Collection[object]) -> float:
+    """Return the Jaccard index of two sets, given as anything that holds each of its elements once."""
     shared = len(set(some) & set(others))
     return shared / (len(some) + len(others) - shared)

@@ -14,6 +14,7 @@ from atlas.association.testing import Gates, alive_features
 from atlas.communities import LEVELS
 from atlas.communities.agreement import adjusted_mutual_information
 from atlas.communities.leiden import by_size, seeded
+from atlas.rings.candidates import jaccard
 from atlas.score.latent import Bools, Expected, Floats
 from atlas.score.pipeline import Edges, Found
 from atlas.score.worlds import World, ancestors
@@ -196,21 +197,20 @@ def star_counts(stars: Iterable[tuple[int, tuple[int, ...]]], found: Found) -> C
 
 def _shapes_of(planted: set[int], member: int, found: Found) -> set[str | None]:
     """Return the classes of the communities, on any level, that are the planted set."""
-    levels = [level for level in LEVELS if _jaccard(planted, found.membership[level], member) >= KEPT]
+    levels = [level for level in LEVELS if _overlap(planted, found.membership[level], member) >= KEPT]
     return {found.shapes.get((level, int(found.membership[level][member]))) for level in levels}
 
 
 def _kept(star: tuple[int, tuple[int, ...]], membership: Integers) -> bool:
     hub, leaves = star
-    return _jaccard({hub, *leaves}, membership, hub) >= KEPT
+    return _overlap({hub, *leaves}, membership, hub) >= KEPT
 
 
-def _jaccard(planted: set[int], membership: Integers, member: int) -> float:
+def _overlap(planted: set[int], membership: Integers, member: int) -> float:
     """Return the Jaccard index of a planted set and the community of one of its members."""
     if membership[member] < 0:
         return 0.0
-    community = set(np.flatnonzero(membership == membership[member]).tolist())
-    return len(planted & community) / len(planted | community)
+    return jaccard(planted, np.flatnonzero(membership == membership[member]).tolist())
 
 
 def clique_counts(cliques: Iterable[tuple[int, ...]], found: Found) -> Counts:

@@ -13,6 +13,7 @@ from atlas.association import associate
 from atlas.communities import cluster
 from atlas.counting.stage import count
 from atlas.rings import rings
+from atlas.rings.candidates import jaccard
 from atlas.rings.judging import TESTED
 from atlas.score.judging import Counts
 from atlas.score.latent import Floats, Integers, Sample, sample
@@ -179,19 +180,15 @@ def judge_claims(planted: tuple[PlantedManifold, ...], claims: list[tuple[str, f
         own[1] += 1
 
     for one, items in zip(planted, known, strict=True):
-        called = {geometry for geometry, own in claims if _jaccard(own, items) >= FOUND}
+        called = {geometry for geometry, own in claims if jaccard(own, items) >= FOUND}
         add(one.geometry, one.geometry in called)
         if one.geometry != "ring":
             add(f"{one.geometry} called ring", "ring" in called)
     for geometry, own in claims:
         if geometry in TESTED:
-            alike = [one.geometry for one, items in zip(planted, known, strict=True) if _jaccard(own, items) >= FOUND]
+            alike = [one.geometry for one, items in zip(planted, known, strict=True) if jaccard(own, items) >= FOUND]
             part = not alike and max(len(own & items) for items in known) >= PART * len(own)
             add(f"{geometry} claims that are one", geometry in alike)
             add("claims of a part", part)
             add("claims of items not planted together", not alike and not part)
     return {name: (hit, trials) for name, (hit, trials) in hits.items()}
-
-
-def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    return len(one & other) / len(one | other)
